@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from genstruct.data.batches import Sample
+from genstruct.data.sample import Sample
 from genstruct.train.randomness import Draws
 
 
