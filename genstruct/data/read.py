@@ -1,0 +1,171 @@
+"""Files to pixels: any mode, bit depth and orientation in, upright 8-bit sRGB out, or one clear line of error.
+
+Choices a reader should know:
+
+- Orientation (EXIF) is applied, so height and width are those a viewer shows.
+- Transparent pictures are laid over white, what browsers and printers show behind a cut-out.
+- 16-bit values are divided by 257 and rounded (65535 becomes 255; dropping the low byte would darken by half a level).
+  Pillow reads 16-bit colour PNG and TIFF by its high byte already.
+- Animations and multi-page files give their first frame; `Picture.frames` says how many there were.
+- Colour profiles are not applied: wide-gamut photographs come out a little pale.
+"""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image, ImageOps
+
+from genstruct.errors import ImageError
+
+MAX_PIXELS = 200_000_000
+"""Default limit on width times height: 600 MB as RGB. The largest cameras on sale reach 150 million."""
+
+_PILLOW_LIMIT = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A decoded file.
+
+    Args:
+        pixels: sRGB, upright.
+        mode: Of the file, as Pillow names it ("RGB", "L", "I;16", ...).
+        size: Width and height of the upright file in pixels; `pixels` is smaller where `at_least` allowed it.
+        frames: Frames or pages of the file; `pixels` is the first.
+    """
+
+    pixels: UInt8[np.ndarray, "height width 3"]
+    mode: str
+    size: tuple[int, int]
+    frames: int = 1
+
+
+def decode_image(
+    data: bytes | Path, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Upright sRGB pixels of an image file. See `read_picture`."""
+    return read_picture(data, name, max_pixels).pixels
+
+
+def read_picture(
+    data: bytes | Path, name: str | None = None, max_pixels: int = MAX_PIXELS, at_least: int | None = None
+) -> Picture:
+    """Decode an image file.
+
+    Args:
+        data: The file's bytes, or its path.
+        name: What errors call it; the path if left out.
+        max_pixels: Larger pictures are refused before they are decoded (decompression bombs).
+        at_least: Allow a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size while its shorter side keeps at least this
+            many pixels: several times faster for photographs that are about to be shrunk.
+
+    Raises:
+        ImageError: Unreadable, truncated, empty, too large, or not an image.
+    """
+    with _opened(data, name, max_pixels) as image:
+        mode, size = image.mode, image.size
+        if at_least is not None:
+            image.draft(None, (at_least, at_least))
+        upright = _upright(image)
+        if (upright.width < upright.height) != (size[0] < size[1]):
+            size = size[::-1]
+        return Picture(_to_rgb(upright), mode, size, getattr(image, "n_frames", 1))
+
+
+def decode_mask(
+    data: bytes | Path, name: str | None = None, max_pixels: int = MAX_PIXELS
+) -> UInt8[np.ndarray, "height width"]:
+    """Upright mask of an image file, 0 = background, 255 = object.
+
+    Colour files count by their brightness, transparent ones (cut-outs) by their opacity. See `read_picture` for errors.
+    """
+    with _opened(data, name, max_pixels) as image:
+        upright = _upright(image)
+        if _has_alpha(upright):
+            return np.asarray(upright.convert("RGBA").getchannel("A"))
+        return np.asarray(_to_eight_bit(upright).convert("L"))
+
+
+@contextmanager
+def _opened(data: bytes | Path, name: str | None, max_pixels: int) -> Iterator[Image.Image]:
+    """The file, its header read; whatever the decoder raises inside the block becomes an `ImageError`."""
+    name = name or (str(data) if isinstance(data, Path) else "image")
+    try:
+        with _open(data) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise ImageError(
+                    f"{name}: {width} x {height} pixels, over the limit of {max_pixels}; shrink it or raise the limit"
+                )
+            if not width * height:
+                raise ImageError(f"{name}: has no pixels ({width} x {height}); remove it or replace it")
+            yield image
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # decoders of some forty formats raise whatever a broken file makes them raise
+        raise ImageError(f"{name}: {_reason(data, error)}; remove it or replace it") from error
+
+
+def _open(data: bytes | Path) -> Image.Image:
+    # Pillow's own limit is a module global that warns on stderr and then raises. Opening reads headers only, so holding
+    # the limit off here costs other threads nothing, and ours applies to the size before anything is decoded.
+    with _PILLOW_LIMIT:
+        before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+        try:
+            return Image.open(data if isinstance(data, Path) else BytesIO(data))
+        finally:
+            Image.MAX_IMAGE_PIXELS = before
+
+
+def _reason(data: bytes | Path, error: Exception) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if (len(data) if isinstance(data, bytes) else data.stat().st_size) == 0:
+        return "an empty file"
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "not an image, or of a format that cannot be read"
+    return f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    image.load()
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # a broken EXIF block says nothing about orientation; the pixels are fine
+        return image
+
+
+def _has_alpha(image: Image.Image) -> bool:
+    return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
+
+
+def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+    if not _has_alpha(image):
+        return np.asarray(_to_eight_bit(image).convert("RGB"))
+    colour = _to_eight_bit(image).convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB"))
+
+
+def _to_eight_bit(image: Image.Image) -> Image.Image:
+    """Bring 16-bit, 32-bit and float greys to 8 bits; other modes as they are."""
+    if not image.mode.startswith(("I", "F")):
+        return image
+    values = np.asarray(image).astype(np.float64)
+    low, high = float(values.min()), float(values.max())
+    if image.mode == "F" and low >= 0 and high <= 1:
+        top = 1.0
+    elif image.mode == "F" and low >= 0 and high <= 255:
+        top = 255.0
+    elif low >= 0 and high <= 65535:
+        top = 65535.0
+    else:
+        raise ValueError(f"grey values from {low:g} to {high:g} have no known range; save it with 8 or 16 bits")
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))

@@ -1,0 +1,103 @@
+"""What every set of images offers, whatever it is stored in. `genstruct.data.sources.open_source` opens one."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+import numpy as np
+from jaxtyping import UInt8
+
+from genstruct.data.metadata import Record
+from genstruct.data.read import MAX_PIXELS, decode_image, decode_mask
+from genstruct.errors import DataError, ImageError
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One image of a source.
+
+    Args:
+        name: Its path relative to the source, "/" between parts; unique, and safe to use below an output folder.
+        size: Bytes (0 = unknown).
+        changed: Time of the last change, in the source's own unit (0 = unknown).
+    """
+
+    name: str
+    size: int = 0
+    changed: int = 0
+
+
+class Source:
+    """Images by number, read on demand, from any number of threads.
+
+    Args:
+        description: What it is, for reports.
+        entries: The images.
+        records: Metadata by name of the image, for some or all of them; paths in it are relative to the source.
+        notes: What was left out and why, one line each.
+        max_pixels: Larger pictures are refused (decompression bombs).
+
+    Raises:
+        DataError: There are no images.
+    """
+
+    def __init__(
+        self,
+        description: str,
+        entries: Iterable[Entry],
+        records: Mapping[str, Record] | None = None,
+        notes: Iterable[str] = (),
+        max_pixels: int = MAX_PIXELS,
+    ) -> None:
+        self.description = description
+        self.entries = tuple(entries)
+        self.records = dict(records or {})
+        self.notes = tuple(notes)
+        self.max_pixels = max_pixels
+        if not self.entries:
+            reasons = "".join(f"; {note}" for note in self.notes[:3])
+            raise DataError(f"{description} holds no images{reasons}; give a folder or an archive with image files")
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the images, in order."""
+        return tuple(entry.name for entry in self.entries)
+
+    def read(self, index: int) -> bytes:
+        """The bytes of an image file. Raises `ImageError` when they cannot be read."""
+        return self.read_path(self.entries[index].name)
+
+    def read_path(self, path: str) -> bytes:
+        """The bytes of any file of the source, for example of a mask that a record names. Raises `ImageError`."""
+        raise NotImplementedError
+
+    def image(self, index: int) -> UInt8[np.ndarray, "height width 3"]:
+        """Upright sRGB pixels. Raises `ImageError`."""
+        return decode_image(self.read(index), self.entries[index].name, self.max_pixels)
+
+    def mask(self, index: int) -> UInt8[np.ndarray, "height width"] | None:
+        """The mask that the metadata names, 0 to 255, or None without one. Raises `ImageError`."""
+        record = self.records.get(self.entries[index].name)
+        if record is None or record.mask_file_name is None:
+            return None
+        return decode_mask(self.read_path(record.mask_file_name), record.mask_file_name, self.max_pixels)
+
+    def close(self) -> None:
+        """Release files; safe to call twice."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def reading_error(path: str, error: OSError) -> ImageError:
+    """The error for a file that the system does not hand over."""
+    return ImageError(f"{path}: cannot be read ({error.strerror or error}); check the file and its permissions")
