@@ -33,6 +33,7 @@ class Archive:
         images: uint8 [N, S, S, 3], sRGB; a memory map when opened from a folder.
         names: Of the images in their source.
         regions: What was cut out of each upright picture, in its pixels; empty when unknown.
+        pictures: Width and height of each upright picture; empty when unknown.
         skipped: Names of images that were left out, and why.
         source: What it was packed from.
         masks: uint8 [N, S, S], 255 = object, where a model has made some.
@@ -43,6 +44,7 @@ class Archive:
     images: UInt8[np.ndarray, "n size size 3"]
     names: tuple[str, ...]
     regions: tuple[Region, ...] = ()
+    pictures: tuple[tuple[int, int], ...] = ()
     skipped: tuple[tuple[str, str], ...] = ()
     source: str = ""
     masks: UInt8[np.ndarray, "n size size"] | None = None
@@ -81,6 +83,7 @@ class Archive:
             _mapped(path / "images.bin", (count, size, size, 3)),
             tuple(index["names"]),
             tuple(Region(*numbers) for numbers in index["regions"]),
+            tuple((width, height) for width, height in index["pictures"]),
             tuple((name, reason) for name, reason in index["skipped"]),
             index["source"],
             _mapped(path / "masks.bin", (count, size, size)) if (path / "masks.bin").exists() else None,

@@ -1,0 +1,291 @@
+"""Packing a set of images into an archive: decode every file once, in threads, and keep squares of one size.
+
+Files that cannot be used are reported and left out; the archive appears whole or not at all. Packing the same set with
+the same policy again does nothing.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import UInt8
+
+from genstruct.data.archive import FORMAT, Archive, read_index
+from genstruct.data.crop import Policy, Region, choose_region, cut
+from genstruct.data.read import decode_mask, read_picture
+from genstruct.data.source import Source
+from genstruct.errors import ConfigError, DataError, ImageError, OutputError
+
+Progress = Callable[[int, int], None]
+"""Called with the number of images done and the number of all."""
+
+
+@dataclass(frozen=True)
+class Squaring:
+    """How a picture becomes a square.
+
+    Args:
+        size: Width and height, pixels.
+        crop: Which region is kept, see `genstruct.data.crop`.
+        margin: Around the box, as a fraction of its longer side (crop "box").
+        seed: Of random crops.
+        smallest: Regions with a shorter side of fewer pixels are left out; those between this and `size` are enlarged
+            and reported. Left out: a quarter of `size`.
+    """
+
+    size: int
+    crop: Policy = "centre"
+    margin: float = 0.15
+    seed: int = 0
+    smallest: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ConfigError(f"size must be at least 1 pixel, got {self.size}")
+        if not -0.5 < self.margin <= 10:
+            raise ConfigError(f"margin must be between -0.5 and 10 times the box, got {self.margin}")
+
+
+@dataclass(frozen=True)
+class Square:
+    """A picture made square: the pixels, where they come from, and the upright picture's width and height."""
+
+    pixels: UInt8[np.ndarray, "size size 3"]
+    region: Region
+    picture: tuple[int, int]
+    frames: int = 1
+
+
+@dataclass(frozen=True)
+class PackReport:
+    """What packing did.
+
+    Args:
+        archive: The result, opened.
+        reused: Nothing was done, the archive was there already.
+        skipped: Name and reason of images that were left out.
+        enlarged: Names of images smaller than the squares, which were enlarged.
+        animated: Names of files of several frames, of which the first was taken.
+    """
+
+    archive: Archive
+    reused: bool
+    skipped: tuple[tuple[str, str], ...]
+    enlarged: tuple[str, ...]
+    animated: tuple[str, ...]
+
+
+def pack(
+    source: Source,
+    out: str | Path,
+    size: int,
+    crop: Policy = "centre",
+    workers: int | None = None,
+    on_progress: Progress | None = None,
+    *,
+    margin: float = 0.15,
+    seed: int = 0,
+    smallest: int | None = None,
+    overwrite: bool = False,
+) -> PackReport:
+    """Pack a source into an archive folder.
+
+    Args:
+        source: The images.
+        out: The folder to make.
+        size: Width and height of the packed images in pixels.
+        crop: Which region of each picture is kept; with `margin`, `seed` and `smallest`, see `Squaring`.
+        workers: Decoding threads; as many as there are processors if left out.
+        on_progress: Called after each image.
+        overwrite: Replace an archive of another set or policy. Anything that is not an archive is never replaced.
+
+    Raises:
+        DataError: No image could be used.
+        OutputError: `out` cannot be written, holds something else, or the disk is too full.
+    """
+    out, squaring = Path(out), Squaring(size, crop, margin, seed, smallest)
+    fingerprint = fingerprint_of(source, squaring)
+    if out.exists() and _is_packed(out, fingerprint, overwrite):
+        try:
+            return _report(Archive.open(out), reused=True)
+        except DataError:  # damaged since: the fingerprint says that we can make it again
+            overwrite = True
+    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    try:
+        _make_room(partial, len(source) * size * size * 3)
+        index = _write_images(source, squaring, partial / "images.bin", workers, on_progress)
+        (partial / "index.json").write_text(json.dumps(index | {"fingerprint": fingerprint}))
+        _publish(partial, out, fingerprint, overwrite)
+    except OSError as error:
+        raise OutputError(
+            f"{out}: cannot be written ({error.strerror or error}); check permission and space"
+        ) from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return _report(Archive.open(out), reused=False)
+
+
+def make_square(source: Source, number: int, squaring: Squaring) -> Square:
+    """Decode one image of a source and cut its square. Raises `ImageError`."""
+    name = source.entries[number].name
+    # A JPEG may be decoded at a fraction of its size, if twice the final size is left for the antialiased resize. What
+    # share of the picture a box takes is not known before its header is read, so those are decoded in full.
+    at_least = {"box": None, "random": 3 * squaring.size}.get(squaring.crop, 2 * squaring.size)
+    picture = read_picture(source.read(number), name, source.max_pixels, at_least)
+    (width, height), record = picture.size, source.records.get(name)
+    box = record.box if record else None
+    region = choose_region(width, height, squaring.crop, name, squaring.seed, box, squaring.margin)
+    smallest = squaring.size // 4 if squaring.smallest is None else squaring.smallest
+    if region.side < smallest:
+        raise ImageError(
+            f"{name}: too small, {region.side:.0f} of {smallest} pixels needed; choose a smaller size or leave it out"
+        )
+    decoded = region.scaled(picture.pixels.shape[1] / width, picture.pixels.shape[0] / height)
+    return Square(cut(picture.pixels, decoded, squaring.size), region, picture.size, picture.frames)
+
+
+def truth_masks(source: Source, archive: Archive) -> UInt8[np.ndarray, "n size size"]:
+    """Ground-truth masks cut like the images of an archive: for evaluation and supervised ceilings only.
+
+    Args:
+        source: What the archive was packed from; its metadata names the masks.
+        archive: With regions.
+
+    Raises:
+        ImageError: An image without a mask, or a mask of another size than its picture.
+    """
+    records = source.records
+    masks = np.empty((len(archive), archive.size, archive.size), np.uint8)
+    for number, name in enumerate(archive.names):
+        if name not in records or records[name].mask_file_name is None:
+            raise ImageError(f"{name}: no mask_file_name in the metadata of {source.description}; add it")
+        path = records[name].mask_file_name
+        mask = decode_mask(source.read_path(path), path, source.max_pixels)
+        if mask.shape[::-1] != archive.pictures[number]:
+            width, height = archive.pictures[number]
+            found = f"{mask.shape[1]} x {mask.shape[0]}"
+            raise ImageError(
+                f"{path}: {found} pixels, but its picture {name} has {width} x {height}; save it at that size"
+            )
+        masks[number] = cut(mask, archive.regions[number], archive.size)
+    return masks
+
+
+def fingerprint_of(source: Source, squaring: Squaring) -> str:
+    """A digest of all that decides the content of an archive: names, sizes and times of the files, and the policy."""
+    boxes = [record.box for record in source.records.values()] if squaring.crop == "box" else []
+    entries = [(entry.name, entry.size, entry.changed) for entry in source.entries]
+    content = json.dumps([FORMAT, asdict(squaring), source.max_pixels, entries, boxes])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def _is_packed(out: Path, fingerprint: str, overwrite: bool) -> bool:
+    """Whether `out` holds this very archive; raises when it holds something that must not be replaced."""
+    if out.is_dir() and not any(out.iterdir()):
+        return False
+    try:
+        index = read_index(out)
+    except DataError as error:
+        raise OutputError(f"{out} holds other files; choose a new folder") from error
+    if index["fingerprint"] == fingerprint:
+        return True
+    if overwrite:
+        return False
+    raise OutputError(
+        f"{out} holds an archive of another set, size or crop ({index['source']}, {index['size']} px); "
+        "choose another folder or pass --overwrite"
+    )
+
+
+def _make_room(partial: Path, needed: int) -> None:
+    partial.parent.mkdir(parents=True, exist_ok=True)
+    partial.mkdir()
+    free = shutil.disk_usage(partial).free
+    if free < needed + (64 << 20):  # leave the system some room to breathe
+        raise OutputError(f"{partial.parent}: {needed >> 20} MiB needed, {free >> 20} free; make room or pack smaller")
+
+
+def _write_images(
+    source: Source, squaring: Squaring, path: Path, workers: int | None, on_progress: Progress | None
+) -> dict[str, object]:
+    """Write the pixels in the order of the source; returns the index."""
+    names, regions, pictures, skipped, enlarged, animated = [], [], [], [], [], []
+    with path.open("wb") as file:
+        for done, (name, square) in enumerate(_squares(source, squaring, workers), 1):
+            if isinstance(square, Square):
+                file.write(square.pixels.data)
+                names.append(name)
+                regions.append((square.region.left, square.region.top, square.region.right, square.region.bottom))
+                pictures.append(square.picture)
+                enlarged += [name] * (square.region.side < squaring.size)
+                animated += [name] * (square.frames > 1)
+            else:
+                skipped.append((name, str(square)))
+            if on_progress is not None:
+                on_progress(done, len(source))
+        file.flush()
+        os.fsync(file.fileno())
+    if not names:
+        raise DataError(f"{source.description}: none of {len(source)} images can be used; the first: {skipped[0][1]}")
+    return {
+        "genstruct_archive": FORMAT,
+        "size": squaring.size,
+        "source": source.description,
+        "policy": asdict(squaring),
+        "names": names,
+        "regions": regions,
+        "pictures": pictures,
+        "skipped": skipped,
+        "enlarged": enlarged,
+        "animated": animated,
+    }
+
+
+def _squares(source: Source, squaring: Squaring, workers: int | None) -> Iterator[tuple[str, Square | ImageError]]:
+    """Names and squares in order; an image that cannot be used gives its error instead."""
+
+    def attempt(number: int) -> Square | ImageError:
+        try:
+            return make_square(source, number, squaring)
+        except ImageError as error:
+            return error
+
+    workers = workers or os.cpu_count() or 1
+    pool, ahead = ThreadPoolExecutor(workers, "pack"), deque()
+    try:
+        for number in range(len(source)):
+            ahead.append((source.entries[number].name, pool.submit(attempt, number)))
+            if len(ahead) > 4 * workers:  # enough to keep all threads busy past a slow file, little enough to hold
+                name, square = ahead.popleft()
+                yield name, square.result()
+        for name, square in ahead:
+            yield name, square.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _publish(partial: Path, out: Path, fingerprint: str, overwrite: bool) -> None:
+    """Give the finished folder its name. Another process that packed the same meanwhile has done the work for us."""
+    if overwrite and out.exists():
+        old = out.with_name(f".{out.name}.old-{os.getpid()}")
+        out.rename(old)
+        partial.rename(out)
+        shutil.rmtree(old, ignore_errors=True)
+        return
+    try:
+        partial.rename(out)
+    except OSError:
+        if not _is_packed(out, fingerprint, overwrite=False):
+            raise
+
+
+def _report(archive: Archive, reused: bool) -> PackReport:
+    index = read_index(archive.path)
+    return PackReport(archive, reused, archive.skipped, tuple(index["enlarged"]), tuple(index["animated"]))
