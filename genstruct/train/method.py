@@ -6,7 +6,7 @@ checkpoints, and knows nothing of GANs, meshes or features.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -37,6 +37,7 @@ class AdamSettings:
     lr: float = 1e-3
     betas: tuple[float, float] = (0.0, 0.99)
     weight_decay: float = 0.0
+    eps: float = 1e-8
 
 
 @dataclass(frozen=True)
@@ -62,14 +63,25 @@ class Step:
 
 
 class Update(NamedTuple):
-    """The result of a phase: what to minimise, and what to log (detached scalars, left on the device)."""
+    """The result of a phase: what to minimise, and what to log (detached scalars, left on the device).
+
+    The trainer averages logs by their own names, over steps and ranks, and adds each loss as `loss/<phase>`. A value
+    that is not finite makes it roll back. A loss that needs no gradient (a term switched off) skips the update.
+    """
 
     loss: Float[Tensor, ""]
     logs: dict[str, Tensor]
 
 
+@runtime_checkable
 class Method(Protocol):
-    """A way of learning. See `Phase`, `Step` and `Update`."""
+    """A way of learning. See `Phase`, `Step` and `Update`.
+
+    All state lives in parameters and buffers of `networks` (queues and prototypes too): that is what checkpoints hold.
+    All networks exist from the start; a level not grown in yet stays out of the forward pass, gets no gradient, and is
+    left alone by the optimiser. Which parameters get a gradient depends on the step, never on a rank's rows. Losses are
+    means over the rows of `batch`, so that averaging gradients over ranks equals one rank with the whole batch.
+    """
 
     networks: nn.ModuleDict
     phases: tuple[Phase, ...]
@@ -90,9 +102,17 @@ class Method(Protocol):
         ...
 
     def preview(self, networks: nn.ModuleDict, step: Step) -> dict[str, Float[Tensor, "..."]]:
-        """Pictures `[n, 3, h, w]` in [0, 1] by name, made with the averaged `networks`."""
+        """Pictures `[n, 3, h, w]` in [0, 1] by name, made with the averaged `networks` in evaluation mode.
+
+        `step.draws` has `TrainConfig.preview_images` rows and is the same for every preview of a run, so that pictures
+        can be compared over time.
+        """
         ...
 
     def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
-        """Why the run has collapsed, judged by averaged logs, or None while it is healthy."""
+        """Why the run has collapsed, or None while it is healthy.
+
+        Judged by `logs` averaged over `TrainConfig.health_every_images`; `step` is the next one. A reason makes the
+        trainer roll back.
+        """
         ...

@@ -1,0 +1,132 @@
+"""Training checkpoints: data, not code. Written whole or not at all, read with `weights_only=True`.
+
+A checkpoint is a dictionary of tensors, numbers, strings, lists and dictionaries with a `format` number and a `kind`.
+When the layout changes, `FORMAT` goes up and `MIGRATIONS` gains the function that brings the previous layout forward.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genstruct.errors import CheckpointError, OutputError
+
+Contents = dict[str, Any]
+
+KIND = "genstruct training"
+FORMAT = 1
+MIGRATIONS: dict[int, Callable[[Contents], Contents]] = {}
+"""From a format number to the function that turns its contents into the next format's."""
+
+FOLDER = "checkpoints"
+_SPARE_BYTES = 2**20  # what the file holds beside tensors: names, settings, zip directory
+
+
+def save(path: Path, contents: Contents) -> None:
+    """Write a checkpoint so that a reader sees the old file or the new one, never half of one.
+
+    Raises:
+        OutputError: The folder cannot be written or the disk is too full; an older file of that name stays as it was.
+    """
+    partial = path.with_name(path.name + ".partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        check_space(path.parent, _tensor_bytes(contents) + _SPARE_BYTES)
+        with partial.open("wb") as file:
+            torch.save({**contents, "format": FORMAT, "kind": KIND}, file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"cannot write checkpoint {path}: {_first_line(error)}; free space or fix rights") from error
+
+
+def load(path: Path) -> Contents:
+    """Read a checkpoint to the CPU and bring it to the current format.
+
+    Raises:
+        CheckpointError: Not there, truncated, of another kind, of a newer format, or holding something other than data.
+    """
+    if not path.is_file():
+        raise CheckpointError(f"no checkpoint at {path}")
+    try:
+        contents = torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:  # zip, pickle and torch errors alike: there is no common class
+        raise CheckpointError(
+            f"{path} is truncated or no checkpoint ({_first_line(error)}); delete it to continue from an older one"
+        ) from error
+    return _migrated(path, contents)
+
+
+def load_networks(path: Path) -> dict[str, dict[str, torch.Tensor]]:
+    """Weights of each network of a run: the moving average where there is one, else the latest.
+
+    Args:
+        path: A checkpoint, or the folder of a run, which means its latest checkpoint.
+    """
+    file = latest(path) if path.is_dir() else path
+    if file is None:
+        raise CheckpointError(f"no checkpoint in {path}; is it the folder of a training?")
+    contents = load(file)
+    return {**contents["networks"], **contents["averaged"]}
+
+
+def file_for(out: Path, images: int) -> Path:
+    """Where the checkpoint after `images` images lies in the run at `out`."""
+    return out / FOLDER / f"images-{images:012d}.pt"
+
+
+def all_in(out: Path) -> list[Path]:
+    """Checkpoints of the run at `out`, oldest first."""
+    return sorted((out / FOLDER).glob("images-*.pt"))
+
+
+def latest(out: Path) -> Path | None:
+    """The newest checkpoint of the run at `out`."""
+    return next(reversed(all_in(out)), None)
+
+
+def prune(out: Path, keep: int, also: set[str]) -> None:
+    """Delete all but the `keep` newest checkpoints and those whose file names are in `also`."""
+    for path in all_in(out)[:-keep]:
+        if path.name not in also:
+            path.unlink(missing_ok=True)
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise OutputError if the disk under `folder` has fewer than `needed` bytes left."""
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise OutputError(
+            f"{folder} needs {needed / 2**20:.1f} MiB but its disk has {free / 2**20:.1f} MiB left; free some space"
+        )
+
+
+def _migrated(path: Path, contents: object) -> Contents:
+    if not isinstance(contents, dict) or contents.get("kind") != KIND:
+        found = contents.get("kind") if isinstance(contents, dict) else type(contents).__name__
+        raise CheckpointError(f"{path} is no checkpoint of a training (kind: {found}); give one from a run's folder")
+    if contents["format"] > FORMAT:
+        raise CheckpointError(
+            f"{path} has checkpoint format {contents['format']}, this version reads up to {FORMAT}; update genstruct"
+        )
+    while contents["format"] < FORMAT:
+        number = contents["format"]
+        contents = {**MIGRATIONS[number](contents), "format": number + 1}
+    return contents
+
+
+def _tensor_bytes(value: object) -> int:
+    if isinstance(value, torch.Tensor):
+        return value.numel() * value.element_size()
+    if isinstance(value, dict):
+        return sum(map(_tensor_bytes, value.values()))
+    return sum(map(_tensor_bytes, value)) if isinstance(value, list | tuple) else 0
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]

@@ -1,0 +1,123 @@
+"""One optimiser update: freeze the rest, forward in low precision, backward, average over ranks, step."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from genstruct.data.sample import Sample
+from genstruct.errors import ConfigError
+from genstruct.train.distributed import average_gradients
+from genstruct.train.method import AdamSettings, Method, Phase, Step
+
+Precision = Literal["auto", "bf16", "float32"]
+
+
+class Updates:
+    """Runs the phases of a method; owns its optimisers, one for each network that trains.
+
+    Args:
+        method: Its networks must lie on `device` already; parameters that need no gradient now never train.
+        device: Where the networks are.
+        precision: See `TrainConfig.precision`.
+    """
+
+    def __init__(self, method: Method, device: torch.device, precision: Precision = "auto") -> None:
+        self.method = method
+        self.device = device
+        self.low_precision = wants_bf16(precision, device)
+        self.trainable = {n: [p for p in net.parameters() if p.requires_grad] for n, net in method.networks.items()}
+        _check_names(method)
+        self.optimizers = {n: _adam(self.trainable[n], settings) for n, settings in method.optimizers.items()}
+
+    def run(self, phase: Phase, batch: Sample, step: Step) -> dict[str, Tensor]:
+        """One update of the networks that `phase` trains. Returns its logs, `loss/<phase>` among them."""
+        parameters = [p for name in phase.trains for p in self.trainable[name]]
+        with self._only(phase.trains):
+            with self.autocast():
+                loss, logs = self.method.compute(phase, batch, step)
+            if loss.requires_grad:
+                loss.backward()
+        average_gradients(parameters)
+        if loss.requires_grad:
+            for name in phase.trains:
+                self._step(name, step)
+        for p in parameters:
+            p.grad = None
+        return {**logs, f"loss/{phase.name}": loss.detach()}
+
+    def autocast(self) -> torch.autocast:
+        """The precision of forward passes, as a context."""
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.low_precision)
+
+    def release(self) -> None:
+        """Give all parameters back the `requires_grad` they came with."""
+        for parameters in self.trainable.values():
+            for p in parameters:
+                p.requires_grad_(True)
+
+    def state(self) -> dict[str, Any]:
+        """Optimiser states for a checkpoint."""
+        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Set optimiser states from a checkpoint; settings (learning rates, betas) stay those of the method."""
+        for name, optimizer in self.optimizers.items():
+            groups = optimizer.state_dict()["param_groups"]
+            optimizer.load_state_dict({"state": state[name]["state"], "param_groups": groups})
+            _match_memory(optimizer)
+
+    def _step(self, name: str, step: Step) -> None:
+        optimizer = self.optimizers[name]
+        factor = self.method.lr_multiplier(name, step)
+        for group in optimizer.param_groups:
+            group["lr"] = self.method.optimizers[name].lr * factor
+        optimizer.step()
+
+    @contextmanager
+    def _only(self, names: tuple[str, ...]) -> Iterator[None]:
+        """Let gradients reach the networks called `names` and no others."""
+        for name, parameters in self.trainable.items():
+            for p in parameters:
+                p.requires_grad_(name in names)
+        yield
+
+
+def wants_bf16(precision: Precision, device: torch.device) -> bool:
+    """Whether forward passes run in bf16 on `device`; "auto" asks whether its hardware has instructions for it."""
+    if precision != "auto":
+        return precision == "bf16"
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def _adam(parameters: list[nn.Parameter], settings: AdamSettings) -> torch.optim.Optimizer:
+    kind = torch.optim.AdamW if settings.weight_decay else torch.optim.Adam
+    options = {"lr": settings.lr, "betas": settings.betas, "eps": settings.eps, "fused": True}
+    if settings.weight_decay:
+        options["weight_decay"] = settings.weight_decay
+    return kind(parameters, **options)
+
+
+def _match_memory(optimizer: torch.optim.Optimizer) -> None:
+    """Lay moments out in memory like their parameter: the fused kernel walks both in one order, and a checkpoint may
+    have been written with another `channels_last`."""
+    for parameter, state in optimizer.state.items():
+        for key, value in state.items():
+            if isinstance(value, Tensor) and value.shape == parameter.shape:
+                state[key] = torch.empty_like(parameter, requires_grad=False).copy_(value)
+
+
+def _check_names(method: Method) -> None:
+    known = set(method.networks)
+    trained = {name for phase in method.phases for name in phase.trains}
+    for what, names in (("trained by a phase", trained), ("averaged", set(method.averaged))):
+        if names - known:
+            raise ConfigError(
+                f"{', '.join(sorted(names - known))}: {what}, but networks are {', '.join(sorted(known))}"
+            )
+    if trained - set(method.optimizers):
+        raise ConfigError(f"no optimizer settings for {', '.join(sorted(trained - set(method.optimizers)))}")
