@@ -7,7 +7,6 @@ the same policy again does nothing.
 import hashlib
 import json
 import os
-import shutil
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from jaxtyping import UInt8
 
 from genstruct.data.archive import FORMAT, Archive, read_index
 from genstruct.data.crop import Policy, Region, choose_region, cut
+from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.data.read import decode_mask, read_picture
 from genstruct.data.source import Source
 from genstruct.errors import ConfigError, DataError, ImageError, OutputError
@@ -112,23 +112,17 @@ def pack(
     """
     out, squaring = Path(out), Squaring(size, crop, margin, seed, smallest)
     fingerprint = fingerprint_of(source, squaring)
-    if out.exists() and _is_packed(out, fingerprint, overwrite):
-        try:
-            return _report(Archive.open(out), reused=True)
-        except DataError:  # damaged since: the fingerprint says that we can make it again
-            overwrite = True
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
+    if (archive := _existing(out, fingerprint, overwrite)) is not None:
+        return _report(archive, reused=True)
     try:
-        _make_room(partial, len(source) * size * size * 3)
-        index = _write_images(source, squaring, partial / "images.bin", workers, on_progress)
-        (partial / "index.json").write_text(json.dumps(index | {"fingerprint": fingerprint}))
-        _publish(partial, out, fingerprint, overwrite)
-    except OSError as error:
-        raise OutputError(
-            f"{out}: cannot be written ({error.strerror or error}); check permission and space"
-        ) from error
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        with appearing_folder(out, len(source) * size * size * 3, replace=True) as folder:
+            index = _write_images(source, squaring, folder / "images.bin", workers, on_progress)
+            (folder / "index.json").write_text(json.dumps(index | {"fingerprint": fingerprint}))
+    except OutputError:
+        # Another process may have packed the same meanwhile, and then all is well.
+        if (archive := _existing(out, fingerprint, overwrite=False)) is not None:
+            return _report(archive, reused=True)
+        raise
     return _report(Archive.open(out), reused=False)
 
 
@@ -186,30 +180,29 @@ def fingerprint_of(source: Source, squaring: Squaring) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _is_packed(out: Path, fingerprint: str, overwrite: bool) -> bool:
-    """Whether `out` holds this very archive; raises when it holds something that must not be replaced."""
-    if out.is_dir() and not any(out.iterdir()):
-        return False
+def _existing(out: Path, fingerprint: str, overwrite: bool) -> Archive | None:
+    """The very archive where it is there already; None where it can be made.
+
+    Raises:
+        OutputError: Something is there that must not be replaced.
+    """
+    if not is_occupied(out):
+        return None
     try:
         index = read_index(out)
     except DataError as error:
         raise OutputError(f"{out} holds other files; choose a new folder") from error
     if index["fingerprint"] == fingerprint:
-        return True
+        try:
+            return Archive.open(out)
+        except DataError:  # damaged since; the fingerprint says that it can be made again
+            return None
     if overwrite:
-        return False
+        return None
     raise OutputError(
         f"{out} holds an archive of another set, size or crop ({index['source']}, {index['size']} px); "
-        "choose another folder or pass --overwrite"
+        "choose another folder or overwrite it"
     )
-
-
-def _make_room(partial: Path, needed: int) -> None:
-    partial.parent.mkdir(parents=True, exist_ok=True)
-    partial.mkdir()
-    free = shutil.disk_usage(partial).free
-    if free < needed + (64 << 20):  # leave the system some room to breathe
-        raise OutputError(f"{partial.parent}: {needed >> 20} MiB needed, {free >> 20} free; make room or pack smaller")
 
 
 def _write_images(
@@ -269,21 +262,6 @@ def _squares(source: Source, squaring: Squaring, workers: int | None) -> Iterato
             yield name, square.result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-
-
-def _publish(partial: Path, out: Path, fingerprint: str, overwrite: bool) -> None:
-    """Give the finished folder its name. Another process that packed the same meanwhile has done the work for us."""
-    if overwrite and out.exists():
-        old = out.with_name(f".{out.name}.old-{os.getpid()}")
-        out.rename(old)
-        partial.rename(out)
-        shutil.rmtree(old, ignore_errors=True)
-        return
-    try:
-        partial.rename(out)
-    except OSError:
-        if not _is_packed(out, fingerprint, overwrite=False):
-            raise
 
 
 def _report(archive: Archive, reused: bool) -> PackReport:
