@@ -55,6 +55,8 @@ def load(path: Path) -> Contents:
         raise CheckpointError(f"no checkpoint at {path}")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
     except Exception as error:  # zip, pickle and torch errors alike: there is no common class
         raise CheckpointError(
             f"{path} is truncated or no checkpoint ({_first_line(error)}); delete it to continue from an older one"
@@ -95,6 +97,13 @@ def prune(out: Path, keep: int, also: set[str]) -> None:
     for path in all_in(out)[:-keep]:
         if path.name not in also:
             path.unlink(missing_ok=True)
+
+
+def delete_after(path: Path) -> None:
+    """Delete the checkpoints newer than `path`, newest first, so that being cut off leaves a run that can go on."""
+    for newer in reversed(all_in(path.parent.parent)):
+        if newer.name > path.name:
+            newer.unlink()
 
 
 def check_space(folder: Path, needed: int) -> None:

@@ -1,7 +1,7 @@
 """The settings of a training, with their units. `jsonargparse` builds YAML, overrides and `--help` from this class."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
 
 from genstruct.errors import ConfigError
 
@@ -63,6 +63,10 @@ class TrainConfig:
                 f"health_every_images ({self.health_every_images}) must not be below log_every_images "
                 f"({self.log_every_images}): health is judged by logged values"
             )
+
+    def plain(self) -> dict[str, Any]:
+        """As a dictionary of numbers, strings and lists, for files."""
+        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
 
 
 def _at_least(config: TrainConfig, name: str, low: int) -> None:

@@ -58,15 +58,6 @@ class Health:
         return {self.confirmed, *self.waiting}
 
 
-def check_limit(health: Health, why: str, limit: int) -> None:
-    """Raise TrainingFailed if `limit` roll-backs in a row did not help."""
-    if health.failures >= limit:
-        raise TrainingFailed(
-            f"training failed ({why}), after {health.failures} roll-backs in a row; the last healthy checkpoint is "
-            f"{health.confirmed}: lower the learning rate or change the seed"
-        )
-
-
 def not_finite(logs: Mapping[str, float]) -> str | None:
     """A phrase naming the logged values that are NaN or infinite, or None."""
     bad = [name for name, value in logs.items() if not math.isfinite(value)]

@@ -43,12 +43,15 @@ class LogSums:
 
     def take(self) -> dict[str, float]:
         """Means since the last call, over ranks too; a key that several phases log is averaged over all of them."""
-        totals: dict[str, tuple[float, int]] = {}
-        for key, (sums, count) in self.groups.items():
-            for name, value in zip(key, mean_over_ranks(sums).tolist(), strict=True):
-                total, n = totals.get(name, (0.0, 0))
-                totals[name] = (total + value, n + count)
+        if not self.groups:
+            return {}
+        names = [(name, count) for key, (_, count) in self.groups.items() for name in key]
+        values = mean_over_ranks(torch.cat([sums for sums, _ in self.groups.values()])).tolist()
         self.groups = {}
+        totals: dict[str, tuple[float, int]] = {}
+        for (name, count), value in zip(names, values, strict=True):
+            total, n = totals.get(name, (0.0, 0))
+            totals[name] = (total + value, n + count)
         return {name: total / n for name, (total, n) in totals.items()}
 
     def state(self) -> list[dict[str, Any]]:

@@ -7,8 +7,6 @@ round differently). On a GPU, kernels that add atomically may differ in the last
 """
 
 import dataclasses
-import math
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,13 +20,14 @@ from genstruct.errors import ConfigError, OutputError
 from genstruct.train import checkpoint, distributed
 from genstruct.train.average import averaged_copy, ema_decay, update_average
 from genstruct.train.config import TrainConfig
-from genstruct.train.health import all_finite, check_limit, not_finite, salted_seed
+from genstruct.train.health import Health, TrainingFailed, all_finite, not_finite, salted_seed
+from genstruct.train.journal import Journal
 from genstruct.train.method import Method, Step
 from genstruct.train.randomness import Draws
-from genstruct.train.report import LogSums, OnProgress, Progress, Report
+from genstruct.train.report import LogSums, OnProgress
 from genstruct.train.signals import StopFlag, stop_on_signals
 from genstruct.train.state import BatchesLike, RunResult, State, check_same_order, load_modules
-from genstruct.train.updates import Updates
+from genstruct.train.updates import Updates, compile_forward, place
 
 
 class Trainer:
@@ -36,12 +35,12 @@ class Trainer:
 
     Args:
         method: What to minimise. Its networks are moved to the device and hold the latest weights afterwards.
-        batches: Batches of `config.batch` images over all ranks.
+        batches: Batches of `config.batch` images over all ranks; they are reseeded with `config.seed`.
         config: The settings.
         out: Folder for checkpoints, log and previews; made if missing, shared by all ranks.
         on_progress: Called on rank 0 at each log line and event.
         resume: "auto" continues from the newest checkpoint in `out` if there is one, "never" refuses if there is one,
-            a path continues from that checkpoint.
+            a path starts from that checkpoint (of this or another run) unless `out` holds one already.
 
     Raises:
         ConfigError: Settings that do not fit the method, the ranks or the checkpoint.
@@ -63,15 +62,16 @@ class Trainer:
         self.local_batch = self.ranks.share(config.batch)
         self.on_progress = on_progress if self.ranks.main else None
         self.device = distributed.pick_device(config.device)
-        _place(method.networks, self.device, config.channels_last)
+        place(method.networks, self.device, config.channels_last)
         self.updates = Updates(method, self.device, config.precision)
         self.averaged = nn.ModuleDict({name: averaged_copy(method.networks[name]) for name in method.averaged})
-        _compile(method.networks, config.compile)
+        compile_forward(method.networks, config.compile)
         self.sums = LogSums()
         self.state = State()
         self.logs: dict[str, float] = {}
-        self._report = Report(None, tensorboard=False)
+        self._journal = Journal(None, config.images, False, None, self.state)
         self._log_bytes: int | None = None
+        batches.reseed(config.seed)
         self._resumed = self._resume(resume)
 
     def run(self, until_images: int | None = None) -> RunResult:
@@ -93,6 +93,13 @@ class Trainer:
         """The networks to use: the moving average where there is one, else the latest weights."""
         return nn.ModuleDict({**dict(self.method.networks.items()), **dict(self.averaged.items())})
 
+    def current_step(self) -> Step:
+        """The step that comes next. With `updates.run` it lets a benchmark time one phase."""
+        seed = salted_seed(self.config.seed, self.state.salt)
+        first = self.ranks.rank * self.local_batch
+        draws = Draws(seed, self.state.step, first, self.local_batch, self.config.batch, self.device)
+        return Step(self.state.step, self.state.images, self.config.images, draws)
+
     def _loop(self, target: int, stop: StopFlag) -> bool:
         """Train to `target` images; whether a signal ended it early."""
         while self.state.images < target:
@@ -108,12 +115,12 @@ class Trainer:
             elif self._crossed(before, self.config.preview_every_images):
                 self._preview()
             if asked:
-                self._say("stopped by a signal; saved, the same command continues")
+                self._journal.event(self.state, "stopped by a signal; saved, the same command continues")
                 return True
         return False
 
     def _train_step(self) -> None:
-        step = self._step(self.state.step)
+        step = self.current_step()
         batch = self._batch(step.number)
         for phase in self.method.phases:
             if step.number % phase.every == 0:
@@ -125,12 +132,6 @@ class Trainer:
         decay = ema_decay(config.ema_half_life_images, config.batch, self.state.images, config.ema_ramp)
         for name, average in self.averaged.items():
             update_average(average, self.method.networks[name], decay)
-
-    def _step(self, number: int) -> Step:
-        seed = salted_seed(self.config.seed, self.state.salt)
-        first = self.ranks.rank * self.local_batch
-        draws = Draws(seed, number, first, self.local_batch, self.config.batch, self.device)
-        return Step(number, self.state.images, self.config.images, draws)
 
     def _batch(self, number: int) -> Sample:
         batch = self.batches.at(number)
@@ -149,55 +150,39 @@ class Trainer:
             return None
         health = self.state.health
         self.logs = self.sums.take()
-        self._log_line()
+        self._journal.logs(self.state, self.logs)
         trouble = not_finite(self.logs)
         if trouble is not None:
             return trouble
         health.note(self.logs)
         every = self.config.health_every_images
         if self.state.images // every > health.checked_at // every:
-            trouble = self.method.ailment(health.take_window(self.state.images), self._step(self.state.step))
+            trouble = self.method.ailment(health.take_window(self.state.images), self.current_step())
             if trouble is None:
                 health.passed()
         return trouble
 
-    def _log_line(self) -> None:
-        seconds = self._tick()
-        images, mark = self.state.images, self._mark
-        speed = (images - mark[0]) / max(seconds - mark[1], 1e-9)
-        self._mark = (images, seconds)
-        values = {"step": self.state.step, "seconds": round(seconds, 3), "images_per_second": round(speed, 3)}
-        self._report.line(images, {**values, **self.logs})
-        if self.on_progress:
-            left = (self.config.images - images) / speed if speed > 0 else math.inf
-            self.on_progress(Progress(images, self.config.images, speed, left, self.logs))
-
-    def _say(self, event: str, **details: Any) -> None:
-        self._report.line(self.state.images, {"event": event, **details})
-        if self.on_progress:
-            self.on_progress(Progress(self.state.images, self.config.images, event=event))
-
     def _save(self, scheduled: bool) -> str | None:
         """Write a checkpoint, unless weights are broken: then say so and write nothing."""
         modules = (self.method.networks, self.averaged)
-        broken = not all_finite(t for module in modules for t in module.state_dict().values())
-        if distributed.any_rank(broken):
-            return "not finite: weights"
+        tensors = [t for module in modules for t in module.state_dict().values()] + self.updates.moments()
+        if distributed.any_rank(not all_finite(tensors)):
+            return "not finite: weights or optimiser moments"
         if scheduled:
             self.state.health.waiting.append(checkpoint.file_for(self.out, self.state.images).name)
         self._write()
         return None
 
     def _write(self) -> None:
-        self._tick()
+        self._journal.tick(self.state)
         contents = {
             "networks": {name: net.state_dict() for name, net in self.method.networks.items()},
             "averaged": {name: net.state_dict() for name, net in self.averaged.items()},
             "optimizers": self.updates.state(),
             "state": self.state.plain(),
             "sums": self.sums.state(),
-            "config": _plain_config(self.config),
-            "log_bytes": self._report.size(),
+            "config": self.config.plain(),
+            "log_bytes": self._journal.report.size(),
         }
         if self.ranks.main:
             checkpoint.save(checkpoint.file_for(self.out, self.state.images), contents)
@@ -207,21 +192,24 @@ class Trainer:
     def _resume(self, resume: Literal["auto", "never"] | Path) -> bool:
         """Load the checkpoint to continue from; whether there was one."""
         newest = checkpoint.latest(self.out)
-        if newest is not None and resume != "auto" and newest != resume:
-            raise OutputError(f"{self.out} holds a training already ({newest.name}); give another folder")
-        source = newest if isinstance(resume, str) else resume
-        if source is None:
-            return False
-        contents = checkpoint.load(source)
-        check_same_order(self.config, contents["config"])
-        self._restore(contents)
-        if source == newest:
+        if newest is not None and resume == "never":
+            raise OutputError(f"{self.out} holds a training already ({newest.name}); give another folder or resume it")
+        if newest is not None:
+            contents = checkpoint.load(newest)
+            check_same_order(self.config, contents["config"])
+            self._restore(contents)
             self._log_bytes = contents["log_bytes"]
-        else:  # a branch of another run: its checkpoints are not here to go back to
-            self.state.health.waiting = []
-            self.state.health.confirmed = checkpoint.file_for(self.out, self.state.images).name
-            self._write()
-        return True
+        elif isinstance(resume, Path):
+            self._branch(resume)
+        return newest is not None or isinstance(resume, Path)
+
+    def _branch(self, source: Path) -> None:
+        """Start from a checkpoint of another run, whose earlier checkpoints are not here to go back to."""
+        self._restore(checkpoint.load(source))
+        images = self.state.images
+        self.state.health = Health(confirmed=checkpoint.file_for(self.out, images).name, checked_at=images)
+        self.sums = LogSums()
+        self._write()
 
     def _restore(self, contents: checkpoint.Contents) -> None:
         load_modules(self.method.networks, contents["networks"], "networks")
@@ -233,26 +221,27 @@ class Trainer:
 
     def _roll_back(self, why: str) -> None:
         """Return to the last healthy checkpoint under another seed; later checkpoints are deleted."""
-        health, salt, images = self.state.health, self.state.salt, self.state.images
-        self._tick()
-        seconds = self.state.seconds
+        self._journal.tick(self.state)
+        ill, health = self.state, self.state.health
         if health.failures >= self.config.max_rollbacks:
-            self._say("gave up", why=why)
-        check_limit(health, why, self.config.max_rollbacks)
+            self._journal.event(ill, "gave up", why=why)
+            raise TrainingFailed(
+                f"training failed ({why}) after {health.failures} roll-backs in a row; the last healthy checkpoint of "
+                f"{self.out} is {health.confirmed}: lower the learning rate or change the seed"
+            )
         healthy = self.out / checkpoint.FOLDER / health.confirmed
-        distributed.barrier()
-        if self.ranks.main:
-            for path in reversed(checkpoint.all_in(self.out)):
-                if path.name > healthy.name:
-                    path.unlink()
         self._restore(checkpoint.load(healthy))
-        self.state.salt, self.state.seconds = salt + 1, seconds
-        self.state.health.failures, self.state.health.confirmed = health.failures + 1, healthy.name
-        self.state.health.waiting = []
+        distributed.barrier()  # all ranks have read before rank 0 writes
+        if self.ranks.main:
+            checkpoint.delete_after(healthy)
+        self.state.salt, self.state.seconds = ill.salt + 1, ill.seconds
+        self.state.health = dataclasses.replace(
+            self.state.health, confirmed=healthy.name, waiting=[], failures=health.failures + 1
+        )
         self.batches.reseed(salted_seed(self.config.seed, self.state.salt))
-        event = f"rolled back from {images} to {self.state.images} images ({why}); the seed changed"
-        self._say(event, why=why, from_images=images, salt=self.state.salt)
-        self._mark = (self.state.images, self.state.seconds)
+        event = f"rolled back from {ill.images} to {self.state.images} images ({why}); the seed changed"
+        self._journal.event(self.state, event, why=why, from_images=ill.images, salt=self.state.salt)
+        self._journal.mark(self.state)
         self._write()
 
     def _preview(self) -> None:
@@ -262,10 +251,10 @@ class Trainer:
         modes = [(module, module.training) for module in networks.modules()]
         count = self.config.preview_images
         draws = Draws(self.config.seed, -1, 0, count, count, self.device)  # the same for every preview
-        step = dataclasses.replace(self._step(self.state.step), draws=draws)
+        step = dataclasses.replace(self.current_step(), draws=draws)
         networks.eval()
         with torch.no_grad(), self.updates.autocast():
-            self._report.pictures(self.state.images, self.method.preview(networks, step))
+            self._journal.report.pictures(self.state.images, self.method.preview(networks, step))
         for module, mode in modes:
             module.training = mode
 
@@ -273,13 +262,6 @@ class Trainer:
         """Whether a multiple of `every` images, or the end of the training, lies between `before` and now."""
         images = self.state.images
         return every > 0 and (images // every > before // every or images >= self.config.images)
-
-    def _tick(self) -> float:
-        """Seconds of training so far."""
-        now = time.perf_counter()
-        self.state.seconds += now - self._clock
-        self._clock = now
-        return self.state.seconds
 
     @contextmanager
     def _session(self) -> Iterator[None]:
@@ -291,39 +273,20 @@ class Trainer:
         try:
             yield
         finally:
-            self._report.close()
+            self._journal.close()
             self.updates.release()
             torch.set_num_threads(threads)
 
     def _open(self) -> None:
-        self._clock = time.perf_counter()
-        self._mark = (self.state.images, self.state.seconds)
-        self._report = Report(self.out if self.ranks.main else None, self.config.tensorboard, self.state.images)
+        out = self.out if self.ranks.main else None
+        config, state = self.config, self.state
+        self._journal = Journal(out, config.images, config.tensorboard, self.on_progress, state)
         if self._log_bytes is not None:
-            self._report.rewind(self._log_bytes)
+            self._journal.report.rewind(self._log_bytes)
             self._log_bytes = None
         if self._resumed:
-            self._say(f"continues from {self.state.images} images")
-        elif self.state.step == 0:
-            self.state.health.confirmed = checkpoint.file_for(self.out, 0).name
+            self._journal.event(state, f"continues from {state.images} images")
+        elif state.step == 0:
+            state.health.confirmed = checkpoint.file_for(self.out, 0).name
             self._write()
         self._resumed = False
-
-
-def _place(networks: nn.ModuleDict, device: torch.device, channels_last: bool) -> None:
-    networks.to(device)
-    if channels_last:
-        networks.to(memory_format=torch.channels_last)
-    distributed.share_weights(networks)
-
-
-def _compile(networks: nn.ModuleDict, names: tuple[str, ...]) -> None:
-    unknown = set(names) - set(networks)
-    if unknown:
-        raise ConfigError(f"compile names {', '.join(sorted(unknown))}, but networks are {', '.join(networks)}")
-    for name in names:
-        networks[name].compile()
-
-
-def _plain_config(config: TrainConfig) -> dict[str, Any]:
-    return {name: list(v) if isinstance(v, tuple) else v for name, v in dataclasses.asdict(config).items()}

@@ -1,7 +1,6 @@
 """One optimiser update: freeze the rest, forward in low precision, backward, average over ranks, step."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import torch
@@ -9,7 +8,7 @@ from torch import Tensor, nn
 
 from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError
-from genstruct.train.distributed import average_gradients
+from genstruct.train.distributed import average_gradients, share_weights
 from genstruct.train.method import AdamSettings, Method, Phase, Step
 
 Precision = Literal["auto", "bf16", "float32"]
@@ -35,11 +34,11 @@ class Updates:
     def run(self, phase: Phase, batch: Sample, step: Step) -> dict[str, Tensor]:
         """One update of the networks that `phase` trains. Returns its logs, `loss/<phase>` among them."""
         parameters = [p for name in phase.trains for p in self.trainable[name]]
-        with self._only(phase.trains):
-            with self.autocast():
-                loss, logs = self.method.compute(phase, batch, step)
-            if loss.requires_grad:
-                loss.backward()
+        self._freeze_all_but(phase.trains)
+        with self.autocast():
+            loss, logs = self.method.compute(phase, batch, step)
+        if loss.requires_grad:
+            loss.backward()
         average_gradients(parameters)
         if loss.requires_grad:
             for name in phase.trains:
@@ -62,6 +61,10 @@ class Updates:
         """Optimiser states for a checkpoint."""
         return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
 
+    def moments(self) -> list[Tensor]:
+        """Every tensor that the optimisers keep."""
+        return [t for o in self.optimizers.values() for state in o.state.values() for t in state.values()]
+
     def restore(self, state: Mapping[str, Any]) -> None:
         """Set optimiser states from a checkpoint; settings (learning rates, betas) stay those of the method."""
         for name, optimizer in self.optimizers.items():
@@ -76,13 +79,10 @@ class Updates:
             group["lr"] = self.method.optimizers[name].lr * factor
         optimizer.step()
 
-    @contextmanager
-    def _only(self, names: tuple[str, ...]) -> Iterator[None]:
-        """Let gradients reach the networks called `names` and no others."""
+    def _freeze_all_but(self, names: tuple[str, ...]) -> None:
         for name, parameters in self.trainable.items():
             for p in parameters:
                 p.requires_grad_(name in names)
-        yield
 
 
 def wants_bf16(precision: Precision, device: torch.device) -> bool:
@@ -92,6 +92,23 @@ def wants_bf16(precision: Precision, device: torch.device) -> bool:
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported()
+
+
+def place(networks: nn.ModuleDict, device: torch.device, channels_last: bool) -> None:
+    """Move networks to `device` in the wanted memory order, with the weights of rank 0."""
+    networks.to(device)
+    if channels_last:
+        networks.to(memory_format=torch.channels_last)
+    share_weights(networks)
+
+
+def compile_forward(networks: nn.ModuleDict, names: tuple[str, ...]) -> None:
+    """Compile the forward pass of the networks called `names`, in place; their state is named as before."""
+    unknown = set(names) - set(networks)
+    if unknown:
+        raise ConfigError(f"compile names {', '.join(sorted(unknown))}, but networks are {', '.join(networks)}")
+    for name in names:
+        networks[name].compile()
 
 
 def _adam(parameters: list[nn.Parameter], settings: AdamSettings) -> torch.optim.Optimizer:
