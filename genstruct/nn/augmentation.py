@@ -1,0 +1,72 @@
+"""Colour and geometry changes of a batch, each image by its own amount. Draws come in as tensors: nothing here is
+random by itself, and real and made images can be given the very same change."""
+
+import math
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+# Rows are grey and two chroma axes, all orthonormal: turning about grey changes hue, scaling the others saturation.
+_GREY = torch.tensor(
+    [[1, 1, 1], [math.sqrt(2), -math.sqrt(0.5), -math.sqrt(0.5)], [0, math.sqrt(1.5), -math.sqrt(1.5)]]
+)
+_GREY = _GREY / math.sqrt(3)
+
+
+def flip(images: Float[Tensor, "batch c h w"], chosen: Bool[Tensor, " batch"]) -> Float[Tensor, "batch c h w"]:
+    """Mirror the chosen images left to right."""
+    return torch.where(chosen[:, None, None, None], images.flip(-1), images)
+
+
+def colour_matrix(
+    hue: Float[Tensor, " batch"], saturation: Float[Tensor, " batch"], contrast: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch 3 3"]:
+    """The linear map on RGB that turns hue (radians) and scales chroma and everything."""
+    basis = _GREY.to(hue)
+    turn = torch.zeros(len(hue), 3, 3, device=hue.device, dtype=hue.dtype)
+    turn[:, 0, 0] = contrast
+    turn[:, 1, 1] = turn[:, 2, 2] = contrast * saturation * hue.cos()
+    turn[:, 1, 2] = -contrast * saturation * hue.sin()
+    turn[:, 2, 1] = contrast * saturation * hue.sin()
+    return basis.mT @ turn @ basis
+
+
+def change_colour(
+    images: Float[Tensor, "batch 3 h w"], draws: Float[Tensor, "batch 5"], strength: float, chance: float = 1.0
+) -> Float[Tensor, "batch 3 h w"]:
+    """Change hue, saturation, contrast and brightness of each image; differentiable in the images.
+
+    Args:
+        images: In [0, 1]; the result can leave that range slightly and is not clamped (a clamp would hide gradients).
+        draws: Uniform in [0, 1): hue, saturation, contrast, brightness, and whether to change this image at all.
+        strength: 1 = hue +-0.3 rad, saturation and contrast x 0.5-1.5, brightness +-0.2.
+        chance: Share of images that change.
+    """
+    centred = (draws[:, :4] * 2 - 1) * strength * (draws[:, 4:] < chance).to(draws)
+    hue, saturation, contrast, brightness = centred.unbind(1)
+    matrix = colour_matrix(hue * 0.3, 1 + saturation * 0.5, 1 + contrast * 0.5)
+    middle = 0.5
+    moved = torch.einsum("bij,bjhw->bihw", matrix, images - middle)
+    return moved + (middle + 0.2 * brightness)[:, None, None, None]
+
+
+def change_contrast(
+    images: Float[Tensor, "batch c h w"], factor: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch c h w"]:
+    """Scale each image about the mean of each of its channels, clamped to the image's own range (the background
+    jitter of Bielski & Favaro 2019: it breaks the colour identity of the two layers)."""
+    mean = images.mean((2, 3), keepdim=True)
+    low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
+    changed = mean + (images - mean) * factor[:, None, None, None]
+    return torch.minimum(torch.maximum(changed, low), high)
+
+
+def crop(
+    images: Float[Tensor, "batch c h w"], corner: Int[Tensor, "batch 2"], size: int
+) -> Float[Tensor, "batch c size size"]:
+    """Cut a square out of each image at its own corner (x, y), whole pixels."""
+    span = torch.arange(size, device=images.device)
+    index = (corner[:, 1:] + span)[:, :, None] * images.shape[-1] + (corner[:, :1] + span)[:, None, :]
+    index = index.flatten(1)[:, None].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, index).unflatten(2, (size, size))

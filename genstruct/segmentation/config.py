@@ -1,0 +1,164 @@
+"""Settings of perturbed generative segmentation, each with its unit and the reason for its default."""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+from genstruct.errors import ConfigError
+from genstruct.losses.adversarial import Objective
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """The layered generator and its discriminator."""
+
+    size: int = 32
+    """Final resolution of generated pictures, pixels; a power of two from 8."""
+    shared_latent: int = 16
+    """Latent features that both layers see; 0 makes object and background independent."""
+    layer_latent: int = 48
+    """Latent features of each layer alone; 0 gives both layers the same code (the published generator)."""
+    style: int = 128
+    """Features of the style vectors."""
+    widths: tuple[int, ...] = (96, 96, 48, 24, 16)
+    """Channels of each layer's generator at 4, 8, 16, 32, ... pixels."""
+    discriminator_widths: tuple[int, ...] = (128, 96, 64, 32, 16)
+    """Channels of the discriminator at 4, 8, 16, 32, ... pixels."""
+    start_size: int = 16
+    """Resolution of the first stage, pixels: layers separate within 20k images at 16 px and often never at 32."""
+    stage_images: tuple[int, ...] = (100_000,)
+    """Images seen before each doubling of the resolution, counted from the previous one."""
+
+    def __post_init__(self) -> None:
+        sizes = self.sizes
+        for name, widths in (("widths", self.widths), ("discriminator_widths", self.discriminator_widths)):
+            if len(widths) < len(sizes):
+                raise ConfigError(
+                    f"generator.{name} needs {len(sizes)} entries (4 to {self.size} px), got {len(widths)}"
+                )
+        if self.size not in sizes or self.start_size not in sizes:
+            raise ConfigError(
+                f"generator.size and start_size must be powers of two from 4, got {self.size}, {self.start_size}"
+            )
+        if self.start_size > self.size:
+            raise ConfigError(f"generator.start_size {self.start_size} is larger than size {self.size}")
+        if len(self.stage_images) < self.doublings:
+            raise ConfigError(
+                f"generator.stage_images needs {self.doublings} entries to grow from {self.start_size} "
+                f"to {self.size} px, got {len(self.stage_images)}"
+            )
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """All resolutions, from 4 to `size`."""
+        return tuple(4 * 2**i for i in range(self.size.bit_length() - 2))
+
+    @property
+    def doublings(self) -> int:
+        """How often the resolution grows."""
+        return (self.size // self.start_size).bit_length() - 1
+
+    def size_at(self, images: int) -> int:
+        """Resolution once `images` images have been seen."""
+        size = self.start_size
+        for length in self.stage_images[: self.doublings]:
+            images -= length
+            if images < 0:
+                return size
+            size *= 2
+        return size
+
+
+@dataclass(frozen=True)
+class PerturbConfig:
+    """What is done to the layers before the discriminator sees their composite, and to real images."""
+
+    shift: float = 0.125
+    """Largest shift of the object per axis, share of the picture. 0 is the control that breaks the method."""
+    background_contrast: float = 0.3
+    """The background's contrast is scaled by 1 +- this."""
+    real_frame: float = 1.125
+    """Real images are resized to this times the resolution and cropped at random, so that they show translation too."""
+    flip: bool = True
+    """Mirror half of the real images."""
+    colour: float = 0.5
+    """Strength of the colour change of real and made images before the discriminator."""
+    colour_chance: float = 0.4
+    """Share of images whose colours change."""
+
+
+@dataclass(frozen=True)
+class ObjectiveConfig:
+    """Losses and their weights; schedules are shares of the training."""
+
+    adversarial: Objective = "relativistic"
+    """relativistic and non_saturating use R1 and R2; wasserstein uses the gradient penalty to norm 1."""
+    updates: Literal["joint", "alternating"] = "joint"
+    """joint trains both networks from one pass (about a third cheaper); alternating is the published order."""
+    penalty: float = 0.3
+    """Weight (gamma / 2 times the squared norm) of R1 and R2 at the start, or of the WGAN gradient penalty."""
+    penalty_end: float = 0.05
+    """The same at the end, reached along a cosine."""
+    penalty_every: int = 8
+    """Steps between penalties; the weight is scaled up to match."""
+    r2: bool = True
+    """Penalise the gradient at made images too."""
+    drift: float = 0.0
+    """Weight of the squared real logit (published WGAN-GP: 0.001)."""
+    minimum_area: float = 0.05
+    """Masks smaller than this share of the picture are penalised."""
+    maximum_area: float = 0.6
+    """Masks larger than this share are penalised."""
+    area_weight: float = 2.0
+    """Weight of both area hinges."""
+    binarise: float = 0.3
+    """Weight of the binarisation. Strong and early freezes one template mask."""
+    binarise_from: float = 0.0
+    """Share of the training at which the binarisation starts to rise."""
+    binarise_until: float = 0.5
+    """Share of the training at which it has its full weight."""
+    border: float = 1.0
+    """Weight of the mask on the frame of the picture."""
+    border_width: float = 0.0625
+    """Width of that frame, share of the picture."""
+    leak: float = 0.0
+    """Weight of the information-leak term (ILSGAN)."""
+    centre: float = 2.0
+    """Height of the initial centre prior on the mask logits."""
+    centre_width: float = 0.25
+    """Standard deviation of the prior, share of the picture."""
+    centre_until: float = 0.2
+    """Share of the training at which the prior has vanished."""
+
+    def __post_init__(self) -> None:
+        if self.penalty_every < 1:
+            raise ConfigError(f"objective.penalty_every must be at least 1, got {self.penalty_every}")
+        if not 0 <= self.minimum_area < self.maximum_area <= 1:
+            raise ConfigError(
+                f"objective needs 0 <= minimum_area < maximum_area <= 1, got {self.minimum_area}, {self.maximum_area}"
+            )
+
+
+@dataclass(frozen=True)
+class RateConfig:
+    """Learning rates of the adversarial stage."""
+
+    generator: float = 2e-3
+    """Adam's rate for the generator (equalised layers)."""
+    discriminator: float = 2e-3
+    """Adam's rate for the discriminator."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Adam's moment decays."""
+    after_growth: float = 0.6
+    """Multiplier once the resolution has grown."""
+    final: float = 0.25
+    """Multiplier at the very end, reached linearly over the last third."""
+
+
+@dataclass(frozen=True)
+class PerturbedConfig:
+    """Everything the adversarial stage needs beside data and trainer."""
+
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    perturb: PerturbConfig = field(default_factory=PerturbConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    rates: RateConfig = field(default_factory=RateConfig)

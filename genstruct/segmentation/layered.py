@@ -1,0 +1,115 @@
+"""The layered generator: a background, and an object with its mask (Bielski & Favaro 2019, section 3)."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genstruct.nn.generator import Mapping, Synthesis
+from genstruct.render.layers import Layer, composite
+from genstruct.segmentation.config import GeneratorConfig
+
+# Sigmoid of +-6 is within 0.0025 of 0 and 1: masks can be crisp, but a wrong pixel can still change its mind.
+LOGIT_RANGE = 6.0
+
+
+@dataclass(frozen=True)
+class Latents:
+    """Codes of a batch, standard normal."""
+
+    shared: Float[Tensor, "batch shared"]
+    background: Float[Tensor, "batch layer"]
+    foreground: Float[Tensor, "batch layer"]
+
+    @staticmethod
+    def split(z: Float[Tensor, "batch total"], shared: int, layer: int) -> "Latents":
+        """Cut one code `[batch, shared + 2 layer]` into its parts."""
+        return Latents(*z.split([shared, layer, layer], 1))
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the generator makes of a code; colours in [0, 1]."""
+
+    background: Float[Tensor, "batch 3 size size"]
+    foreground: Float[Tensor, "batch 3 size size"]
+    logits: Float[Tensor, "batch 1 size size"]
+
+    @property
+    def mask(self) -> Float[Tensor, "batch 1 size size"]:
+        """Coverage of the object in [0, 1]."""
+        return self.logits.sigmoid()
+
+    @property
+    def picture(self) -> Float[Tensor, "batch 3 size size"]:
+        """The composite, without perturbation."""
+        return composite(self.background, [Layer(self.foreground, self.mask)])
+
+
+class LayeredGenerator(nn.Module):
+    """Two style-modulated generators, one for the background (3 channels) and one for the object (3 + mask logit).
+
+    Args:
+        config: Sizes and widths.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        widths = dict(zip(config.sizes, config.widths, strict=False))
+        self.latent_sizes = (config.shared_latent, config.layer_latent)
+        code = config.shared_latent + config.layer_latent
+        self.map_background = Mapping(code, config.style)
+        self.map_foreground = Mapping(code, config.style)
+        self.background = Synthesis(widths, 3, config.style)
+        self.foreground = Synthesis(widths, 4, config.style)
+
+    @property
+    def latent_size(self) -> int:
+        """Features of a whole code (`Latents.split`)."""
+        shared, layer = self.latent_sizes
+        return shared + 2 * layer
+
+    def forward(self, z: Float[Tensor, "batch latent"], size: int, prior: Tensor | float = 0.0) -> Scene:
+        """Make scenes.
+
+        Args:
+            z: Standard normal codes.
+            size: Resolution, pixels.
+            prior: Added to the mask logits (a centre prior early in training).
+        """
+        latents = Latents.split(z, *self.latent_sizes)
+        style_b = self.map_background(torch.cat([latents.shared, latents.background], 1))
+        style_f = self.map_foreground(torch.cat([latents.shared, latents.foreground], 1))
+        return self.decode(style_b, style_f, size, prior)
+
+    def decode(
+        self,
+        style_background: Float[Tensor, "batch style"],
+        style_foreground: Float[Tensor, "batch style"],
+        size: int,
+        prior: Tensor | float = 0.0,
+    ) -> Scene:
+        """Make scenes from styles (inversion looks for these)."""
+        background = self.background(style_background, size).float()
+        foreground = self.foreground(style_foreground, size).float()
+        logits = LOGIT_RANGE * torch.tanh((foreground[:, 3:] + prior) / LOGIT_RANGE)
+        return Scene(to_colour(background), to_colour(foreground[:, :3]), logits)
+
+
+def to_colour(x: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 size size"]:
+    """Unbounded values to [0, 1]. The bound matters: an unbounded object paints white outlines."""
+    return (x.tanh() + 1) / 2
+
+
+def centre_prior(size: int, height: float, width: float, device: torch.device | str) -> Float[Tensor, "1 1 size size"]:
+    """A bump on the mask logits: `height` in the middle of the picture, negative outside, mean about zero.
+
+    Args:
+        size: Pixels.
+        height: In logits; the bump falls from +height to -height / 2.
+        width: Standard deviation as a share of the picture.
+    """
+    axis = (torch.arange(size, device=device) + 0.5) / size - 0.5
+    squared = axis[:, None].square() + axis[None].square()
+    return (height * (1.5 * torch.exp(-squared / (2 * width**2)) - 0.5))[None, None]

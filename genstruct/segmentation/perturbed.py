@@ -1,0 +1,238 @@
+"""Perturbed generative segmentation (Bielski & Favaro 2019): learn object and background layers such that the picture
+stays real when the object is shifted over its background. No label is used."""
+
+import math
+from collections.abc import Mapping
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from genstruct.data.sample import Sample
+from genstruct.losses import mask as mask_losses
+from genstruct.losses.adversarial import (
+    discriminator_loss,
+    generator_loss,
+    gradient_penalty,
+    reversal,
+    zero_centred_penalty,
+)
+from genstruct.nn.augmentation import change_colour, change_contrast, crop, flip
+from genstruct.nn.discriminator import Discriminator
+from genstruct.render.layers import Layer, composite, shift_whole
+from genstruct.segmentation.config import PerturbedConfig
+from genstruct.segmentation.layered import LayeredGenerator, Scene, centre_prior
+from genstruct.train.method import AdamSettings, Phase, Step, Update
+
+
+class PerturbedSegmentation:
+    """The adversarial stage, as a `Method`."""
+
+    averaged = ("generator",)
+
+    def __init__(self, config: PerturbedConfig, seed: int = 0) -> None:
+        self.config = config
+        generator, objective = config.generator, config.objective
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            widths = dict(zip(generator.sizes, generator.discriminator_widths, strict=False))
+            self.networks = nn.ModuleDict(
+                {"generator": LayeredGenerator(generator), "discriminator": Discriminator(widths)}
+            )
+        penalty = Phase("penalty", ("discriminator",), every=objective.penalty_every)
+        if objective.updates == "joint":
+            self.phases = (Phase("joint", ("generator", "discriminator")), penalty)
+        else:
+            self.phases = (Phase("discriminator", ("discriminator",)), penalty, Phase("generator", ("generator",)))
+        rates = config.rates
+        self.optimizers: Mapping[str, AdamSettings] = {
+            "generator": AdamSettings(rates.generator, rates.betas),
+            "discriminator": AdamSettings(rates.discriminator, rates.betas),
+        }
+
+    def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
+        """Loss of one phase; see `Method`."""
+        return getattr(self, f"_{phase.name}")(batch, step)
+
+    def lr_multiplier(self, network: str, step: Step) -> float:
+        """Lower once the resolution has grown, and falling over the last third."""
+        rates, generator = self.config.rates, self.config.generator
+        grown = rates.after_growth if generator.size_at(step.images) > generator.start_size else 1.0
+        late = max(0.0, (step.fraction - 2 / 3) * 3)
+        return grown * (1 + (rates.final - 1) * late)
+
+    def after_step(self, step: Step) -> None:
+        """Nothing to do."""
+
+    @torch.no_grad()
+    def preview(self, networks: nn.ModuleDict, step: Step) -> dict[str, Float[Tensor, "..."]]:
+        """Layers of 16 scenes, the same codes every time."""
+        generator = networks["generator"]
+        count = min(16, step.draws.count)
+        z = torch.randn(count, generator.latent_size, generator=torch.Generator().manual_seed(0))
+        scene = generator(z.to(step.draws.device), self.config.generator.size_at(step.images), self._prior(step))
+        mask = scene.mask.expand(-1, 3, -1, -1)
+        return {
+            "layers": torch.cat([scene.picture, scene.background, scene.foreground, mask]),
+            "shifted": self._perturbed(scene, step),
+        }
+
+    def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
+        """Empty, full or framed masks, and a discriminator that has won or given up."""
+        if step.fraction < 0.1:  # layers are still forming
+            return None
+        area, at_border = logs.get("mask_area"), logs.get("mask_border")
+        if area is not None and not 0.25 * self.config.objective.minimum_area <= area <= 0.85:
+            return f"masks cover {area:.3f} of the picture"
+        if at_border is not None and self.config.objective.border > 0 and at_border > 0.4:
+            return f"masks cover {at_border:.2f} of the frame of the picture: object and background have changed places"
+        return None
+
+    # Pictures for the discriminator
+
+    def _scene(self, step: Step) -> Scene:
+        generator = self.networks["generator"]
+        z = step.draws.normal("latents", generator.latent_size)
+        return generator(z, self.config.generator.size_at(step.images), self._prior(step))
+
+    def _prior(self, step: Step) -> Tensor | float:
+        objective = self.config.objective
+        left = 1 - step.fraction / objective.centre_until if objective.centre_until > 0 else 0.0
+        if objective.centre == 0 or left <= 0:
+            return 0.0
+        size = self.config.generator.size_at(step.images)
+        return centre_prior(size, objective.centre * left, objective.centre_width, step.draws.device)
+
+    def _perturbed(self, scene: Scene, step: Step) -> Float[Tensor, "batch 3 size size"]:
+        """The composite after moving the object, and after changing the contrast of the background."""
+        perturb = self.config.perturb
+        background, mask, foreground = scene.background, scene.mask, scene.foreground
+        if perturb.background_contrast > 0:
+            reach = perturb.background_contrast
+            factor = step.draws.uniform("contrast", 1, low=1 - reach, high=1 + reach)[: len(mask), 0]
+            background = change_contrast(background, factor)
+        if perturb.shift > 0:
+            reach = perturb.shift * mask.shape[-1]
+            offset = step.draws.uniform("shift", 2, low=-reach, high=reach)[: len(mask)].round()
+            moved = shift_whole(torch.cat([foreground, mask], 1), offset)
+            foreground, mask = moved[:, :3], moved[:, 3:]
+        return composite(background, [Layer(foreground, mask)])
+
+    def _real(self, batch: Sample, step: Step) -> Float[Tensor, "batch 3 size size"]:
+        """Real images at the present resolution, cropped at random from a slightly larger frame."""
+        perturb, draws = self.config.perturb, step.draws
+        size = self.config.generator.size_at(step.images)
+        frame = round(size * perturb.real_frame)
+        images = F.interpolate(batch.images, size=(frame, frame), mode="bilinear", antialias=True)
+        if frame > size:
+            images = crop(images, draws.integers("crop", 2, low=0, high=frame - size + 1), size)
+        if perturb.flip:
+            images = flip(images, draws.uniform("flip", 1)[:, 0] < 0.5)
+        return images
+
+    def _seen(self, images: Float[Tensor, "batch 3 h w"], step: Step) -> Float[Tensor, "batch 3 h w"]:
+        """What the discriminator sees: the same colour change for the i-th real and the i-th made image."""
+        perturb = self.config.perturb
+        if perturb.colour == 0 or perturb.colour_chance == 0:
+            return images
+        return change_colour(images, step.draws.uniform("colour", 5), perturb.colour, perturb.colour_chance)
+
+    # Phases
+
+    def _joint(self, batch: Sample, step: Step) -> Update:
+        """Both networks from one pass through the discriminator; see `losses.adversarial`."""
+        kind = self.config.objective.adversarial
+        scene = self._scene(step)
+        made = self._perturbed(scene, step)
+        entry = made.clone()
+        logits = self.networks["discriminator"](
+            torch.cat([self._seen(self._real(batch, step), step), self._seen(entry, step)])
+        )
+        real, fake = logits.chunk(2)
+        factor = reversal(kind, real.detach(), fake.detach())[:, None, None, None]
+        if entry.requires_grad:
+            entry.register_hook(lambda gradient: gradient * factor)
+        loss = discriminator_loss(kind, real, fake).mean() + self.config.objective.drift * real.square().mean()
+        structure, logs = self._structure(scene, step)
+        return Update(loss + structure, self._scores(real, fake) | logs)
+
+    def _discriminator(self, batch: Sample, step: Step) -> Update:
+        kind = self.config.objective.adversarial
+        with torch.no_grad():
+            made = self._perturbed(self._scene(step), step)
+        real, fake = self._judge(self._real(batch, step), made, step)
+        loss = discriminator_loss(kind, real, fake).mean() + self.config.objective.drift * real.square().mean()
+        return Update(loss, self._scores(real, fake))
+
+    def _generator(self, batch: Sample, step: Step) -> Update:
+        kind = self.config.objective.adversarial
+        scene = self._scene(step)
+        real, fake = self._judge(self._real(batch, step), self._perturbed(scene, step), step)
+        structure, logs = self._structure(scene, step)
+        return Update(generator_loss(kind, real.detach(), fake).mean() + structure, logs)
+
+    def _judge(self, real: Tensor, made: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        pair = torch.cat([self._seen(real, step), self._seen(made, step)])
+        real_logits, made_logits = self.networks["discriminator"](pair).chunk(2)
+        return real_logits, made_logits
+
+    def _penalty(self, batch: Sample, step: Step) -> Update:
+        """R1 and R2, or WGAN-GP, in full precision: a gradient of a gradient loses too much in bfloat16."""
+        objective, discriminator = self.config.objective, self.networks["discriminator"]
+        real = self._seen(self._real(batch, step), step)
+        with torch.no_grad():
+            made = self._seen(self._perturbed(self._scene(step), step), step).float()
+        with torch.autocast(real.device.type, enabled=False):
+            if objective.adversarial == "wasserstein":
+                value = gradient_penalty(discriminator, real, made, step.draws.uniform("mix", 1)[:, 0])
+                return Update(
+                    objective.penalty_every * objective.penalty * value.mean(),
+                    {"gradient_penalty": value.mean().detach()},
+                )
+            value, _ = zero_centred_penalty(discriminator, torch.cat([real, made]) if objective.r2 else real)
+        weight = objective.penalty_every * self._penalty_weight(step) / 2
+        total = value.mean() * (2 if objective.r2 else 1)
+        return Update(weight * total, {"squared_gradient": value.mean().detach()})
+
+    def _penalty_weight(self, step: Step) -> float:
+        objective = self.config.objective
+        share = (1 - math.cos(math.pi * step.fraction)) / 2
+        return objective.penalty + (objective.penalty_end - objective.penalty) * share
+
+    def _structure(self, scene: Scene, step: Step) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
+        """The terms that rule out degenerate masks, on the unshifted layers."""
+        objective, mask = self.config.objective, scene.mask
+        size = mask.shape[-1]
+        framed = mask_losses.border(mask, max(1, round(objective.border_width * size)))
+        grey = mask_losses.binarisation(mask)
+        hinges = mask_losses.minimum_area(mask, objective.minimum_area) + mask_losses.maximum_area(
+            mask, objective.maximum_area
+        )
+        rise = (step.fraction - objective.binarise_from) / max(objective.binarise_until - objective.binarise_from, 1e-9)
+        loss = objective.area_weight * hinges + objective.border * framed
+        loss = loss + objective.binarise * min(max(rise, 0.0), 1.0) * grey
+        if objective.leak > 0:
+            leak = mask_losses.information_leak(scene.background, scene.foreground, mask)
+            loss = loss + objective.leak * leak
+        return loss.mean(), mask_logs(scene, framed, grey)
+
+    @staticmethod
+    def _scores(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
+        return {"real_logit": real.mean().detach(), "made_logit": fake.mean().detach()}
+
+
+@torch.no_grad()
+def mask_logs(scene: Scene, framed: Tensor, grey: Tensor) -> dict[str, Tensor]:
+    """What tells health without labels: area, its spread, the frame, grey pixels, how far the layers differ."""
+    mask = scene.mask
+    area = mask_losses.area(mask)
+    inside = ((scene.background - scene.foreground).abs() * mask).sum((1, 2, 3)) / (3 * mask.sum((1, 2, 3)) + 1e-6)
+    return {
+        "mask_area": area.mean(),
+        "mask_area_std": area.std(),
+        "mask_border": framed.detach().mean(),
+        "mask_grey": grey.detach().mean() / (area.mean() + 1e-6),
+        "mask_variety": mask.std(0).mean() / (area.mean() + 1e-6),
+        "layer_difference": inside.mean(),
+    }
