@@ -7,9 +7,7 @@ the same policy again does nothing.
 import hashlib
 import json
 import os
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -21,6 +19,7 @@ from genstruct.data.crop import Policy, Region, choose_region, cut
 from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.data.read import decode_mask, read_picture
 from genstruct.data.source import Source
+from genstruct.data.threads import in_order
 from genstruct.errors import ConfigError, DataError, ImageError, OutputError
 
 Progress = Callable[[int, int], None]
@@ -145,6 +144,13 @@ def make_square(source: Source, number: int, squaring: Squaring) -> Square:
     return Square(cut(picture.pixels, decoded, squaring.size), region, picture.size, picture.frames)
 
 
+def _attempt(source: Source, number: int, squaring: Squaring) -> Square | ImageError:
+    try:
+        return make_square(source, number, squaring)
+    except ImageError as error:
+        return error
+
+
 def truth_masks(source: Source, archive: Archive) -> UInt8[np.ndarray, "n size size"]:
     """Ground-truth masks cut like the images of an archive: for evaluation and supervised ceilings only.
 
@@ -211,7 +217,8 @@ def _write_images(
     """Write the pixels in the order of the source; returns the index."""
     names, regions, pictures, skipped, enlarged, animated = [], [], [], [], [], []
     with path.open("wb") as file:
-        for done, (name, square) in enumerate(_squares(source, squaring, workers), 1):
+        squares = in_order(lambda number: _attempt(source, number, squaring), len(source), workers)
+        for done, (name, square) in enumerate(zip(source.names, squares, strict=True), 1):
             if isinstance(square, Square):
                 file.write(square.pixels.data)
                 names.append(name)
@@ -239,29 +246,6 @@ def _write_images(
         "enlarged": enlarged,
         "animated": animated,
     }
-
-
-def _squares(source: Source, squaring: Squaring, workers: int | None) -> Iterator[tuple[str, Square | ImageError]]:
-    """Names and squares in order; an image that cannot be used gives its error instead."""
-
-    def attempt(number: int) -> Square | ImageError:
-        try:
-            return make_square(source, number, squaring)
-        except ImageError as error:
-            return error
-
-    workers = workers or os.cpu_count() or 1
-    pool, ahead = ThreadPoolExecutor(workers, "pack"), deque()
-    try:
-        for number in range(len(source)):
-            ahead.append((source.entries[number].name, pool.submit(attempt, number)))
-            if len(ahead) > 4 * workers:  # enough to keep all threads busy past a slow file, little enough to hold
-                name, square = ahead.popleft()
-                yield name, square.result()
-        for name, square in ahead:
-            yield name, square.result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _report(archive: Archive, reused: bool) -> PackReport:

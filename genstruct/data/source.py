@@ -12,6 +12,9 @@ from genstruct.data.metadata import Record
 from genstruct.data.read import MAX_PIXELS, decode_image, decode_mask
 from genstruct.errors import DataError, ImageError
 
+MAX_FILE_BYTES = 1 << 30
+"""A file in an archive that claims more is not read: no image file comes near 1 GiB."""
+
 
 @dataclass(frozen=True)
 class Entry:

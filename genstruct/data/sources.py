@@ -7,13 +7,20 @@ with open_source("photos/") as source:  # or photos.zip, "shards/{000..031}.tar"
 """
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from genstruct.data.lsun import LsunSource
+from genstruct.data.named import TorchvisionSource
 from genstruct.data.read import MAX_PIXELS
+from genstruct.data.shards import TarSource, expand_shards
 from genstruct.data.source import Entry, Source, reading_error
-from genstruct.data.tree import choose_images, is_hidden
+from genstruct.data.tree import choose_images, is_hidden, is_image
+from genstruct.data.zipped import ZipSource
 from genstruct.errors import DataError
+
+_PATTERN = re.compile(r"[{*?\[]")
 
 
 class FolderSource(Source):
@@ -55,19 +62,35 @@ def open_source(root: str | Path, download: bool = False, max_pixels: int = MAX_
     """Open a set of images.
 
     Args:
-        root: A folder (recursive) or one image file.
+        root: A folder (recursive), one image file, a .zip, a .tar or several (`"shards-{000..031}.tar"`, `"*.tar"`), an
+            LSUN LMDB folder, or `torchvision:NAME,key=value,...` (see `genstruct.data.named`).
         download: Let torchvision download a data set that is not there yet.
         max_pixels: Larger pictures are refused.
 
     Raises:
         DataError: Nothing there, no images in it, or of a kind that cannot be read.
     """
+    if str(root).startswith("torchvision:"):
+        return TorchvisionSource(str(root).removeprefix("torchvision:"), download, max_pixels)
     path = Path(root)
     if path.is_dir():
-        return FolderSource(path, max_pixels)
+        return LsunSource(path, max_pixels) if (path / "data.mdb").exists() else FolderSource(path, max_pixels)
     if path.is_file():
-        return FileSource(path, max_pixels)
+        return _open_file(path, max_pixels)
+    if path.suffix == ".tar" and _PATTERN.search(str(root)):
+        return TarSource(expand_shards(str(root)), max_pixels)
     raise DataError(f"{root}: no such file or folder; give a folder, a .zip, .tar shards, or torchvision:NAME")
+
+
+def _open_file(path: Path, max_pixels: int) -> Source:
+    name = path.name.lower()
+    if name.endswith(".zip"):
+        return ZipSource(path, max_pixels)
+    if name.endswith((".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst")):
+        return TarSource([path], max_pixels)
+    if is_image(name):
+        return FileSource(path, max_pixels)
+    raise DataError(f"{path}: neither an image nor an archive by its name; give a folder, a .zip or a .tar")
 
 
 def _walk(root: Path, below: str, notes: list[str], seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:

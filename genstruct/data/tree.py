@@ -5,7 +5,7 @@ be taken for images, and ground truth would leak into training. Elsewhere they a
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 
@@ -35,20 +35,18 @@ def choose_images(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen:
     """
     visible = sorted(path for path in paths if not is_hidden(path))
     records, governed, notes = _read_metadata([p for p in visible if PurePosixPath(p).name == FILE_NAME], read)
-    names, other = [], Counter()
+    names, unlisted, other = [], [], Counter()
     for path in visible:
         if path in records:
             names.append(path)
         elif not is_image(path):
-            other[PurePosixPath(path).suffix.lower() or "no extension"] += 1
+            other[PurePosixPath(path).suffix.lower() or "no extension"] += PurePosixPath(path).name != FILE_NAME
         elif not any(folder in governed for folder in folders_of(path)):
             names.append(path)
+        else:
+            unlisted.append(path)
     records, complaints = _present(records, set(visible))
-    other.pop(PurePosixPath(FILE_NAME).suffix, None)
-    if other:
-        kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(other.items()))
-        notes.append(f"files that are not images by their name are left out: {kinds}")
-    return Chosen(names, records, notes + complaints)
+    return Chosen(names, records, [*notes, *complaints, *_left_out(unlisted, records, other)])
 
 
 def is_image(path: str) -> bool:
@@ -113,3 +111,11 @@ def _present(records: dict[str, Record], files: set[str]) -> tuple[dict[str, Rec
                 record = replace(record, **{key: None})
         kept[name] = record
     return kept, notes
+
+
+def _left_out(unlisted: list[str], records: dict[str, Record], other: Counter[str]) -> Iterator[str]:
+    companions = {path for record in records.values() for path in (record.mask_file_name, record.depth_file_name)}
+    if extra := [path for path in unlisted if path not in companions]:
+        yield f"{len(extra)} image files that the metadata does not list are left out, the first {extra[0]}"
+    if kinds := ", ".join(f"{count} {suffix}" for suffix, count in sorted(other.items()) if count):
+        yield f"files that are not images by their name are left out: {kinds}"
