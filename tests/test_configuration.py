@@ -1,0 +1,200 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import pytest
+
+from genstruct.configuration import build, plain, settings, split_override
+from genstruct.errors import ConfigError
+from genstruct.strict_yaml import parse_yaml, read_yaml
+
+
+@dataclass(frozen=True)
+class Stage:
+    side: int = 16
+    """Side of the pictures, pixels."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """Images.
+
+    Args:
+        root: Folder or archive.
+        size: Side of the crop,
+            pixels.
+    """
+
+    root: str
+    size: int = 64
+    crop: Literal["centre", "random"] = "centre"
+    limit: int | None = None
+    note: str | None = None
+    folder: Path = Path("a/b")
+
+    def __post_init__(self) -> None:
+        if self.size < 1:
+            raise ConfigError(f"size must be at least 1, got {self.size}")
+
+
+@dataclass(frozen=True)
+class Train:
+    images: int = 1000
+    """Images to see."""
+    lr: float = 1e-3
+    betas: tuple[float, float] = (0.0, 0.99)
+    lengths: tuple[int, ...] = ()
+    stages: tuple[Stage, ...] = ()
+    warm: Stage | None = None
+    weights: dict[str, int] = field(default_factory=dict)
+    flip: bool = True
+
+
+@dataclass(frozen=True)
+class Whole:
+    data: Data
+    train: Train = field(default_factory=lambda: Train(images=77))
+    seed: int = 0
+
+
+def whole(values=None, *overrides):
+    return build(Whole, {"data": {"root": "photos"}} | (values or {}), overrides)
+
+
+def fails(values=None, *overrides):
+    with pytest.raises(ConfigError) as caught:
+        whole(values, *overrides)
+    message = str(caught.value)
+    assert "\n" not in message
+    return message
+
+
+def test_what_is_not_given_keeps_the_default_of_the_class_that_holds_it():
+    config = whole({"train": {"lr": 0.5}})
+    assert config.train == Train(images=77, lr=0.5)  # 77 is the default of Whole, not of Train
+    assert config.data == Data("photos")
+
+
+@pytest.mark.parametrize(
+    ("values", "overrides", "message"),
+    [
+        ({"data": {"root": "a", "siez": 3}}, [], "data: unknown key 'siez'; did you mean 'size'?"),
+        ({"dta": {}}, [], "unknown key 'dta'; did you mean 'data'?"),
+        ({"lr": 0.1}, [], "unknown key 'lr'; did you mean 'train.lr'?"),
+        ({"zzz": 1}, [], "unknown key 'zzz'; the keys here are data, train, seed"),
+        ({}, ["data.siez=3"], "data: unknown key 'siez'; did you mean 'size'?"),
+        ({}, ["train.warm.sied=3"], "train.warm: unknown key 'sied'; did you mean 'side'?"),
+        ({"train": {"stages": [{}, {"size": 2}]}}, [], "train.stages[1]: unknown key 'size'; did you mean 'side'?"),
+        ({"data": {"root": "a", "size": "big"}}, [], "data.size: expected int, got 'big'"),
+        ({"data": {"root": "a", "size": 2.5}}, [], "data.size: expected int, got 2.5"),
+        ({"data": {"root": 5}}, [], "data.root: expected text, got 5"),
+        ({"data": {"root": "a", "limit": "x"}}, [], "data.limit: expected int or null, got 'x'"),
+        ({}, ["data.crop=centr"], "data.crop: expected one of centre, random, got 'centr'; did you mean 'centre'?"),
+        ({"train": {"betas": [0, 1, 2]}}, [], "train.betas: expected tuple[float, float], got [0, 1, 2]"),
+        ({"train": {"flip": 1}}, [], "train.flip: expected true or false, got 1"),
+        ({"seed": True}, [], "seed: expected int, got True"),
+        ({"train": 3}, [], "train: expected keys and values, got 3; set its keys, as in train.key=value"),
+        ({"data": {}}, [], "data.root: needs a value; add data.root=..."),
+        ({"data": {"root": "a", "size": 0}}, [], "data: size must be at least 1, got 0"),
+        ({}, ["train.lr"], "expected key=value (for example data.size=64), got 'train.lr'"),
+        ({}, ["train.lr=fast"], "train.lr: expected float, got 'fast'"),
+        ({}, ["seed.sub=3"], "seed: expected int, got {'sub': 3}"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_named_with_its_key_its_value_and_what_was_expected(values, overrides, message):
+    assert fails(values, *overrides) == message
+
+
+def test_overrides_win_over_the_file_and_later_ones_over_earlier_ones():
+    config = whole({"train": {"lr": 0.5, "images": 5}}, "--train.lr=1e-4", "train.lr=2", "data.crop=random")
+    assert (config.train.lr, config.train.images, config.data.crop) == (2.0, 5, "random")
+
+
+def test_round_numbers_may_be_written_as_floats_where_whole_numbers_are_wanted():
+    config = whole({"train": {"images": 2e6}}, "train.lengths=[1e3, 2.5e4]", "data.limit=1e2", "train.weights.a=3.0")
+    values = (config.train.images, *config.train.lengths, config.data.limit, config.train.weights["a"])
+    assert values == (2_000_000, 1000, 25_000, 100, 3)
+    assert all(type(value) is int for value in values)
+
+
+def test_the_text_of_an_override_is_what_its_field_wants():
+    config = whole({}, "data.root=0123", "data.note=null", "data.folder=/x y/#1", "train.flip=false", "train.lr=3")
+    assert (config.data.root, config.data.note, config.data.folder) == ("0123", None, Path("/x y/#1"))
+    assert config.train.flip is False
+    assert type(config.train.lr) is float
+
+
+def test_sections_can_be_set_whole_inside_lists_and_where_the_default_is_none():
+    config = whole({"train": {"stages": [{"side": 8}]}}, "train.warm.side=4", "data={size: 32}")
+    assert config.train.stages == (Stage(8),)
+    assert config.train.warm == Stage(4)
+    assert config.data == Data("photos", size=32)
+    assert whole({"train": {"warm": {"side": 4}}}, "train.warm=null").train.warm is None
+
+
+def test_a_resolved_configuration_builds_itself_again():
+    config = whole({}, "train.betas=[0.5, 0.9]", "train.stages=[{side: 2}]", "train.weights={a: 1}", "data.note=x")
+    values = plain(config)
+    assert build(Whole, values) == config
+    assert values["train"]["betas"] == [0.5, 0.9]
+    assert values["data"]["folder"] == "a/b"
+
+
+def test_every_leaf_has_its_type_value_and_documentation():
+    leaves = {leaf.key: leaf for leaf in settings(whole({}, "train.warm.side=3"))}
+    assert leaves["data.size"].help == "Side of the crop, pixels."
+    assert leaves["train.warm.side"].help == "Side of the pictures, pixels."
+    assert (leaves["train.images"].kind, leaves["train.images"].value) == ("int", 77)
+    assert leaves["data.crop"].kind == "one of centre, random"
+
+
+def test_dashes_in_an_override_are_those_of_its_key():
+    assert split_override("--train.ema-ramp=a=b") == ("train.ema_ramp", "a=b")
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("2e6", 2e6),
+        ("1e-3", 1e-3),
+        (".5", 0.5),
+        ("400_000", 400_000),
+        ("no", "no"),
+        ("1:30", "1:30"),
+        ("010", 10),
+        ("true", True),
+        ("~", None),
+        ("", None),
+        ("-3", -3),
+        ("1.2.3", "1.2.3"),
+        ("2026-11-24", "2026-11-24"),
+        ("e5", "e5"),
+    ],
+)
+def test_scalars_are_what_they_look_like(text, value):
+    assert parse_yaml(text) == value
+    assert type(parse_yaml(text)) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        (b"a: 1\na: 2\n", "line 2: key 'a' occurs twice"),
+        (b"3: 1\n", "line 1: key 3 is not a word"),
+        (b"a: [1\n", "line 2: "),
+        (b"- 1\n", "expected lines of 'key: value', got list"),
+        (b"\xff\xfe\x00", "not a text file"),
+    ],
+)
+def test_a_broken_file_is_named_with_its_line(tmp_path, text, problem):
+    path = tmp_path / "broken.yaml"
+    path.write_bytes(text)
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert str(path) in str(caught.value)
+    assert problem in str(caught.value)
+
+
+def test_a_missing_file_is_named():
+    with pytest.raises(ConfigError, match=r"absent\.yaml: cannot be read \(No such file"):
+        read_yaml(Path("absent.yaml"))
