@@ -55,9 +55,9 @@ def load(path: Path) -> Contents:
         raise CheckpointError(f"no checkpoint at {path}")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except OSError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror or error}") from error
-    except Exception as error:  # zip, pickle and torch errors alike: there is no common class
+    except PermissionError as error:
+        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
+    except Exception as error:  # zip, pickle, torch and (seeking before the start) system errors: no common class
         raise CheckpointError(
             f"{path} is truncated or no checkpoint ({_first_line(error)}); delete it to continue from an older one"
         ) from error

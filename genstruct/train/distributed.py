@@ -49,6 +49,8 @@ def joined() -> Iterator[Ranks]:
     if int(os.environ.get("WORLD_SIZE", 1)) == 1 or dist.is_initialized():
         yield current()
         return
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
     dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield current()
@@ -67,8 +69,7 @@ def pick_device(wanted: str = "auto") -> torch.device:
 
 def barrier() -> None:
     """Wait until every rank is here."""
-    if current().world > 1:
-        dist.barrier()
+    any_rank(False)  # a message over the CPU: NCCL's barrier would need to be told each rank's GPU
 
 
 def mean_over_ranks(values: Tensor) -> Tensor:

@@ -24,14 +24,14 @@ class Health:
 
     Args:
         confirmed: File name of the last checkpoint known to be healthy.
-        waiting: File names of checkpoints written since the last check.
+        waiting: File name of the last checkpoint written since the last check, if any.
         failures: Roll-backs in a row, without a checkpoint confirmed in between.
         window: Sum and number of log lines since the last check, by logged name.
         checked_at: Images seen at the last check.
     """
 
     confirmed: str = ""
-    waiting: list[str] = field(default_factory=list)
+    waiting: str = ""
     failures: int = 0
     window: dict[str, list[float]] = field(default_factory=dict)
     checked_at: int = 0
@@ -51,11 +51,11 @@ class Health:
     def passed(self) -> None:
         """A check found the run healthy."""
         if self.waiting:
-            self.confirmed, self.waiting, self.failures = self.waiting[-1], [], 0
+            self.confirmed, self.waiting, self.failures = self.waiting, "", 0
 
     def needed(self) -> set[str]:
         """File names of checkpoints that must not be pruned."""
-        return {self.confirmed, *self.waiting}
+        return {self.confirmed, self.waiting}
 
 
 def not_finite(logs: Mapping[str, float]) -> str | None:

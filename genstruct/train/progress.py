@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
@@ -32,7 +31,7 @@ class ProgressLine:
         self.bar = Bar(*columns, console=self.console, transient=False, disable=not self.console.is_terminal)
         self.task = self.bar.add_task(name, total=None, text="")
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "ProgressLine":
         self.bar.start()
         return self
 

@@ -59,5 +59,9 @@ class Draws:
         values = torch.randint(low, high, (self.total, *shape), generator=self._stream(use), device=self.device)
         return values[self.first : self.first + self.count]
 
+    def shared(self, use: str) -> float:
+        """One value in `[0, 1)` for the whole global batch, the same on all ranks; drawn on the host, without a sync."""
+        return torch.rand((), generator=generator_for(self.seed, self.step, use)).item()
+
     def _stream(self, use: str) -> torch.Generator:
         return generator_for(self.seed, self.step, use, device=self.device)

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import nn
@@ -169,7 +169,7 @@ class Trainer:
         if distributed.any_rank(not all_finite(tensors)):
             return "not finite: weights or optimiser moments"
         if scheduled:
-            self.state.health.waiting.append(checkpoint.file_for(self.out, self.state.images).name)
+            self.state.health.waiting = checkpoint.file_for(self.out, self.state.images).name
         self._write()
         return None
 
@@ -192,6 +192,7 @@ class Trainer:
     def _resume(self, resume: Literal["auto", "never"] | Path) -> bool:
         """Load the checkpoint to continue from; whether there was one."""
         newest = checkpoint.latest(self.out)
+        distributed.barrier()  # all ranks have looked before rank 0 writes the first checkpoint
         if newest is not None and resume == "never":
             raise OutputError(f"{self.out} holds a training already ({newest.name}); give another folder or resume it")
         if newest is not None:
@@ -223,20 +224,21 @@ class Trainer:
         """Return to the last healthy checkpoint under another seed; later checkpoints are deleted."""
         self._journal.tick(self.state)
         ill, health = self.state, self.state.health
-        if health.failures >= self.config.max_rollbacks:
-            self._journal.event(ill, "gave up", why=why)
-            raise TrainingFailed(
-                f"training failed ({why}) after {health.failures} roll-backs in a row; the last healthy checkpoint of "
-                f"{self.out} is {health.confirmed}: lower the learning rate or change the seed"
-            )
         healthy = self.out / checkpoint.FOLDER / health.confirmed
-        self._restore(checkpoint.load(healthy))
+        contents = checkpoint.load(healthy)
         distributed.barrier()  # all ranks have read before rank 0 writes
         if self.ranks.main:
             checkpoint.delete_after(healthy)
+        if health.failures >= self.config.max_rollbacks:
+            self._journal.event(ill, "gave up", why=why)
+            raise TrainingFailed(
+                f"training failed ({why}) after {health.failures} roll-backs in a row; the last healthy checkpoint is "
+                f"{healthy}: lower the learning rate or change the seed"
+            )
+        self._restore(contents)
         self.state.salt, self.state.seconds = ill.salt + 1, ill.seconds
         self.state.health = dataclasses.replace(
-            self.state.health, confirmed=healthy.name, waiting=[], failures=health.failures + 1
+            self.state.health, confirmed=healthy.name, waiting="", failures=health.failures + 1
         )
         self.batches.reseed(salted_seed(self.config.seed, self.state.salt))
         event = f"rolled back from {ill.images} to {self.state.images} images ({why}); the seed changed"

@@ -1,9 +1,10 @@
 """The smallest training that has everything: two networks, three phases, a lazy penalty, growth, a moving average.
 
-Run as a script it trains in a process of its own: `python tiny_training.py OUT [key=value ...]`.
+Run as a script it trains in a process of its own: `python tiny_training.py OUT [key=value ...] [-- OUT ...]`.
 """
 
 import sys
+import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genstruct.data.sample import Sample
+from genstruct.train import checkpoint
 from genstruct.train.config import TrainConfig
 from genstruct.train.distributed import current, joined
 from genstruct.train.method import AdamSettings, Phase, Step, Update
@@ -147,16 +149,24 @@ def weights(of: Trainer) -> dict[str, Tensor]:
     return {name: tensor.clone() for name, tensor in tensors.items()}
 
 
-def main() -> None:
-    """Train from the command line; `until=N` stops there."""
-    out, *pairs = sys.argv[1:]
+def train(out: str, *pairs: str) -> None:
+    """Train from the command line; `until=N` stops there, `pause=N` waits N milliseconds before each step."""
     settings = {name: int(value) for name, value in (pair.split("=") for pair in pairs)}
-    until = settings.pop("until", None)
-    with joined():
-        sys.stdout.write("ready\n")
-        sys.stdout.flush()
-        result = trainer(Path(out), **settings).run(until)
-        sys.stdout.write(f"{'interrupted' if result.interrupted else 'done'} {result.images}\n")
+    until, pause = settings.pop("until", None), settings.pop("pause", 0)
+    run = trainer(Path(out), **settings)
+    run.batches.before_step = lambda _: time.sleep(pause / 1000)
+    result = run.run(until)
+    sys.stdout.write(f"{'interrupted' if result.interrupted else 'done'} {result.images}\n")
+
+
+def main() -> None:
+    """Trainings one after the other, separated by `--`."""
+    with joined() as ranks:
+        look = checkpoint.latest
+        # Rank 1 looks late: it must not find what rank 0 has written in the meantime.
+        checkpoint.latest = lambda out: (time.sleep(0.3 * ranks.rank), look(out))[1]
+        for words in " ".join(sys.argv[1:]).split(" -- "):
+            train(*words.split())
 
 
 if __name__ == "__main__":
