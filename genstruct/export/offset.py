@@ -1,0 +1,176 @@
+"""The offset test: does a segmenter find objects, or the middle of the picture?
+
+A labelled set is cropped at random so that its objects lie off-centre. A centred prior loses a lot there; a method that
+looks at the picture should not.
+"""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from genstruct.errors import DataError, ImageError, OutputError
+from genstruct.export.images import write_png, write_text
+from genstruct.metrics.folders import Failure, Truth, find_truth, read_mask, read_picture
+
+SIDES = (0.75, 0.875)
+"""Crop size as a share of the picture's, both ways alike: 96 to 112 px of 128."""
+KEPT = 0.9
+"""Least share of the object inside the crop."""
+PASSED_ON = (
+    "category",
+    "object_id",
+    "instance",
+    "body_type",
+    "azimuth",
+    "elevation",
+    "distance",
+    "world_to_camera",
+)
+"""Metadata that a crop does not change."""
+
+
+@dataclass(frozen=True)
+class OffsetReport:
+    """What was written. Distances: of the object's centroid from the picture's centre, in sides, mean over items."""
+
+    written: int
+    failures: list[Failure]
+    distance: float
+    distance_before: float
+
+
+def valid_placements(
+    mask: Float[np.ndarray, "height width"], crop: tuple[int, int], kept: float = KEPT
+) -> Bool[np.ndarray, "rows columns"]:
+    """For every top-left corner of a crop (height, width), whether at least `kept` of the mask's mass lies inside."""
+    height, width = crop
+    running = np.zeros((mask.shape[0] + 1, mask.shape[1] + 1))
+    running[1:, 1:] = mask.astype(np.float64).cumsum(0).cumsum(1)
+    inside = (
+        running[height:, width:] - running[:-height, width:] - running[height:, :-width] + running[:-height, :-width]
+    )
+    # 1e-6: running sums round differently from the total.
+    return inside >= (kept - 1e-6) * running[-1, -1]
+
+
+def offset_box(
+    mask: Float[np.ndarray, "height width"], rng: np.random.Generator, farthest: float = 1.0
+) -> tuple[int, int, int, int] | None:
+    """A random crop (x0, y0, x1, y1): side uniform in `SIDES`, place uniform among the valid ones.
+
+    A crop too small for its object grows to the largest allowed side; None if even that cannot hold it. `farthest`
+    keeps only that share of the valid places, those with the object farthest from the crop's centre.
+    """
+    share, choice = rng.uniform(*SIDES), rng.random()
+    for side in (share, SIDES[1]):
+        crop = tuple(max(1, round(side * size)) for size in mask.shape)
+        places = np.argwhere(valid_placements(mask, crop))
+        if not len(places):
+            continue
+        off_centre = np.hypot(*((_centroid(mask) - places - np.array(crop) / 2) / crop).T)
+        places = places[np.argsort(-off_centre, kind="stable")][: math.ceil(farthest * len(places))]
+        y, x = places[int(choice * len(places))].tolist()
+        return x, y, x + crop[1], y + crop[0]
+    return None
+
+
+def write_offset_set(
+    truth: Path, out: Path, seed: int = 0, limit: int | None = None, farthest: float = 1.0
+) -> OffsetReport:
+    """Write the offset version of a labelled set: images/, masks/ (PNG) and metadata.jsonl in the same convention.
+
+    An item's crop depends on `seed` and its name alone. Camera intrinsics move with the crop; `source_box` tells where
+    in the original it lies.
+
+    Args:
+        truth: metadata.jsonl with file_name and mask_file_name, or its folder.
+        out: A new or empty folder.
+        seed: Of the crops.
+        limit: Only the first so many.
+        farthest: Share of the valid places, the most off-centre ones, among which to draw; in (0, 1].
+
+    Raises:
+        DataError: No metadata with images and masks.
+        OutputError: `out` holds files or cannot be written.
+    """
+    truths, failures = find_truth(truth)
+    if any(item.image is None for item in truths):
+        raise DataError(f"{truth} has no metadata.jsonl; the offset set needs its file_name and mask_file_name columns")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise OutputError(f"{out} already holds files; choose a new folder, or remove it first")
+    lines, distances, taken = [], [], set()
+    for item in truths[:limit]:
+        try:
+            line, distance = _write_item(item, out, seed, farthest, taken)
+        except ImageError as error:
+            failures.append(Failure(item.name, str(error)))
+            continue
+        lines.append(json.dumps(line))
+        distances.append(distance)
+    write_text(out / "metadata.jsonl", "".join(f"{line}\n" for line in lines))
+    after, before = np.mean(distances, 0).tolist() if distances else (0.0, 0.0)
+    return OffsetReport(len(lines), failures, after, before)
+
+
+def _write_item(
+    item: Truth, out: Path, seed: int, farthest: float, taken: set[str]
+) -> tuple[dict[str, object], tuple[float, float]]:
+    """Crop one item; its metadata line, and how far off-centre the object is now and was before."""
+    picture = read_picture(item.image)
+    mask = read_mask(item.mask)[0, 0].numpy()
+    if picture.size != mask.shape[::-1]:
+        raise ImageError(f"{item.mask}: is {mask.shape[1]}x{mask.shape[0]}, its image {picture.width}x{picture.height}")
+    rng = np.random.default_rng(int.from_bytes(hashlib.blake2s(f"{seed}/{item.name}".encode()).digest()[:8], "big"))
+    box = offset_box(mask, rng, farthest)
+    if box is None:
+        raise ImageError(f"{item.image}: the object is too large for a crop of {SIDES[1]:.1%} of the side")
+    stem = Path(item.keys[0]).relative_to("images") if item.keys[0].startswith("images/") else Path(item.keys[0])
+    name = stem.as_posix()
+    if name in taken:
+        raise ImageError(f"{item.image}: another image has the same name but for its suffix")
+    taken.add(name)
+    x0, y0, x1, y1 = box
+    cropped = mask[y0:y1, x0:x1]
+    write_png(out / "images" / f"{name}.png", np.asarray(picture.crop(box)))
+    write_png(out / "masks" / f"{name}.png", (cropped * 255).round().astype(np.uint8))
+    line = {"file_name": f"images/{name}.png", "mask_file_name": f"masks/{name}.png", "source_box": list(box)}
+    line |= {field: item.fields[field] for field in PASSED_ON if field in item.fields}
+    line |= _moved(item.fields.get("intrinsics"), x0, y0) | _extent(cropped)
+    return line, (_off_centre(cropped), _off_centre(mask))
+
+
+def _moved(intrinsics: object, x0: int, y0: int) -> dict[str, object]:
+    """The 3x3 intrinsics after a crop: the principal point moves, the focal length stays."""
+    if not isinstance(intrinsics, list):
+        return {}
+    matrix = np.array(intrinsics, np.float64)
+    matrix[0, 2] -= x0
+    matrix[1, 2] -= y0
+    return {"intrinsics": matrix.round(5).tolist()}
+
+
+def _extent(mask: Float[np.ndarray, "height width"]) -> dict[str, object]:
+    """`box` (x0 y0 x1 y1 in pixels) and `area_fraction` of the object."""
+    rows, columns = np.nonzero(mask > 0.5)
+    if not len(rows):
+        return {"area_fraction": 0.0}
+    box = [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1]
+    return {"box": [int(edge) for edge in box], "area_fraction": round(float((mask > 0.5).mean()), 4)}
+
+
+def _centroid(mask: Float[np.ndarray, "height width"]) -> Float[np.ndarray, " 2"]:
+    """Centre of the mask's mass (y, x) in pixels; the middle of the picture for an empty mask."""
+    total = mask.sum()
+    if not total:
+        return np.array(mask.shape) / 2
+    return np.array([mask.sum(1 - axis) @ (np.arange(size) + 0.5) / total for axis, size in enumerate(mask.shape)])
+
+
+def _off_centre(mask: Float[np.ndarray, "height width"]) -> float:
+    """Distance of the mask's centroid from the picture's centre, in sides."""
+    return float(np.hypot(*(_centroid(mask) / mask.shape - 0.5)))
