@@ -1,10 +1,10 @@
-"""Colour and geometry changes of a batch, each image by its own amount. Draws come in as tensors: nothing here is
-random by itself, and real and made images can be given the very same change."""
+"""Colour changes of a batch, each image by its own amount. Draws come in as tensors: nothing here is random by itself,
+and real and made images can be given the very same change."""
 
 import math
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 # Rows are grey and two chroma axes, all orthonormal: turning about grey changes hue, scaling the others saturation.
@@ -12,11 +12,6 @@ _GREY = torch.tensor(
     [[1, 1, 1], [math.sqrt(2), -math.sqrt(0.5), -math.sqrt(0.5)], [0, math.sqrt(1.5), -math.sqrt(1.5)]]
 )
 _GREY = _GREY / math.sqrt(3)
-
-
-def flip(images: Float[Tensor, "batch c h w"], chosen: Bool[Tensor, " batch"]) -> Float[Tensor, "batch c h w"]:
-    """Mirror the chosen images left to right."""
-    return torch.where(chosen[:, None, None, None], images.flip(-1), images)
 
 
 def colour_matrix(
@@ -60,13 +55,3 @@ def change_contrast(
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     changed = mean + (images - mean) * factor[:, None, None, None]
     return torch.minimum(torch.maximum(changed, low), high)
-
-
-def crop(
-    images: Float[Tensor, "batch c h w"], corner: Int[Tensor, "batch 2"], size: int
-) -> Float[Tensor, "batch c size size"]:
-    """Cut a square out of each image at its own corner (x, y), whole pixels."""
-    span = torch.arange(size, device=images.device)
-    index = (corner[:, 1:] + span)[:, :, None] * images.shape[-1] + (corner[:, :1] + span)[:, None, :]
-    index = index.flatten(1)[:, None].expand(-1, images.shape[1], -1)
-    return images.flatten(2).gather(2, index).unflatten(2, (size, size))

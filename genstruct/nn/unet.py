@@ -40,6 +40,7 @@ class UNet(nn.Module):
 
     def __init__(self, in_channels: int = 3, out_channels: int = 1, widths: tuple[int, ...] = (24, 48, 96, 96)) -> None:
         super().__init__()
+        self.widths = tuple(widths)
         inputs = (in_channels, *widths[:-1])
         self.down = nn.ModuleList(Block(a, b) for a, b in zip(inputs, widths, strict=True))
         reversed_widths = widths[::-1]

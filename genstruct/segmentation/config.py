@@ -19,13 +19,13 @@ class GeneratorConfig:
     """Latent features of each layer alone; 0 gives both layers the same code (the published generator)."""
     style: int = 128
     """Features of the style vectors."""
-    widths: tuple[int, ...] = (96, 96, 48, 24, 16)
+    widths: tuple[int, ...] = (96, 64, 48, 24, 16)
     """Channels of each layer's generator at 4, 8, 16, 32, ... pixels."""
-    discriminator_widths: tuple[int, ...] = (128, 96, 64, 32, 16)
+    discriminator_widths: tuple[int, ...] = (96, 64, 48, 32, 16)
     """Channels of the discriminator at 4, 8, 16, 32, ... pixels."""
     start_size: int = 16
     """Resolution of the first stage, pixels: layers separate within 20k images at 16 px and often never at 32."""
-    stage_images: tuple[int, ...] = (100_000,)
+    stage_images: tuple[int, ...] = (60_000,)
     """Images seen before each doubling of the resolution, counted from the previous one."""
 
     def __post_init__(self) -> None:

@@ -5,10 +5,10 @@ import math
 from collections.abc import Mapping
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from genstruct.data.augment import random_view
 from genstruct.data.sample import Sample
 from genstruct.losses import mask as mask_losses
 from genstruct.losses.adversarial import (
@@ -18,7 +18,7 @@ from genstruct.losses.adversarial import (
     reversal,
     zero_centred_penalty,
 )
-from genstruct.nn.augmentation import change_colour, change_contrast, crop, flip
+from genstruct.nn.augmentation import change_colour, change_contrast
 from genstruct.nn.discriminator import Discriminator
 from genstruct.render.layers import Layer, composite, shift_whole
 from genstruct.segmentation.config import PerturbedConfig
@@ -110,7 +110,7 @@ class PerturbedSegmentation:
         background, mask, foreground = scene.background, scene.mask, scene.foreground
         if perturb.background_contrast > 0:
             reach = perturb.background_contrast
-            factor = step.draws.uniform("contrast", 1, low=1 - reach, high=1 + reach)[: len(mask), 0]
+            factor = step.draws.uniform("contrast", low=1 - reach, high=1 + reach)[: len(mask)]
             background = change_contrast(background, factor)
         if perturb.shift > 0:
             reach = perturb.shift * mask.shape[-1]
@@ -121,15 +121,9 @@ class PerturbedSegmentation:
 
     def _real(self, batch: Sample, step: Step) -> Float[Tensor, "batch 3 size size"]:
         """Real images at the present resolution, cropped at random from a slightly larger frame."""
-        perturb, draws = self.config.perturb, step.draws
-        size = self.config.generator.size_at(step.images)
-        frame = round(size * perturb.real_frame)
-        images = F.interpolate(batch.images, size=(frame, frame), mode="bilinear", antialias=True)
-        if frame > size:
-            images = crop(images, draws.integers("crop", 2, low=0, high=frame - size + 1), size)
-        if perturb.flip:
-            images = flip(images, draws.uniform("flip", 1)[:, 0] < 0.5)
-        return images
+        perturb, size = self.config.perturb, self.config.generator.size_at(step.images)
+        flipped = step.draws.uniform("flip") < 0.5 if perturb.flip else None
+        return random_view(batch.images, size, perturb.real_frame, step.draws.uniform("corner", 2), flipped)
 
     def _seen(self, images: Float[Tensor, "batch 3 h w"], step: Step) -> Float[Tensor, "batch 3 h w"]:
         """What the discriminator sees: the same colour change for the i-th real and the i-th made image."""
@@ -185,7 +179,7 @@ class PerturbedSegmentation:
             made = self._seen(self._perturbed(self._scene(step), step), step).float()
         with torch.autocast(real.device.type, enabled=False):
             if objective.adversarial == "wasserstein":
-                value = gradient_penalty(discriminator, real, made, step.draws.uniform("mix", 1)[:, 0])
+                value = gradient_penalty(discriminator, real, made, step.draws.uniform("mix"))
                 return Update(
                     objective.penalty_every * objective.penalty * value.mean(),
                     {"gradient_penalty": value.mean().detach()},

@@ -60,7 +60,7 @@ class Draws:
         return values[self.first : self.first + self.count]
 
     def shared(self, use: str) -> float:
-        """One value in `[0, 1)` for the whole global batch, the same on all ranks; drawn on the host, without a sync."""
+        """One value in `[0, 1)` for the whole global batch, equal on all ranks; drawn on the host, without a sync."""
         return torch.rand((), generator=generator_for(self.seed, self.step, use)).item()
 
     def _stream(self, use: str) -> torch.Generator:

@@ -1,0 +1,305 @@
+"""From a folder of photos to a segmenter, in stages that each resume where they stopped.
+
+```text
+pack images ─► starts ─► generator ─► generated pairs ─► distil ─► [label ─► learn] x rounds ─► segmenter.safetensors
+```
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from genstruct.configuration import plain
+from genstruct.data.archive import Archive
+from genstruct.data.batches import Batches
+from genstruct.data.crop import Policy
+from genstruct.data.pack import pack
+from genstruct.data.sources import open_source
+from genstruct.errors import ConfigError
+from genstruct.nn.unet import UNet
+from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, PerturbedConfig, RateConfig
+from genstruct.segmentation.labels import Labels, label, load_labels, save_labels
+from genstruct.segmentation.layered import LayeredGenerator
+from genstruct.segmentation.pairs import PairConfig, make_pairs
+from genstruct.segmentation.perturbed import PerturbedSegmentation
+from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
+from genstruct.segmentation.starts import health_score
+from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig
+from genstruct.train import checkpoint, distributed
+from genstruct.train.config import TrainConfig
+from genstruct.train.report import OnProgress, Progress
+from genstruct.train.run_folder import open_run
+from genstruct.train.trainer import Trainer
+
+Reporter = Callable[[str], AbstractContextManager[OnProgress]]
+"""Given the name of a stage, what shows its progress."""
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """The photos."""
+
+    root: str = ""
+    """Folder, .zip, .tar, LSUN LMDB or torchvision:NAME with images of one category."""
+    size: int = 128
+    """Photos are packed once as squares of this many pixels."""
+    crop: Policy = "centre"
+    """Which square of a photo: centre, random, box (from metadata), fit (squeezed) or pad."""
+
+
+@dataclass(frozen=True)
+class StartConfig:
+    """Several short trainings, of which the healthiest goes on."""
+
+    count: int = 1
+    """How many; 1 = just train."""
+    images: int = 40_000
+    """Images each sees."""
+
+
+@dataclass(frozen=True)
+class StageConfig:
+    """One training of a segmenter."""
+
+    size: int = 64
+    """Working resolution, pixels: the shorter side of a photo."""
+    images: int = 60_000
+    """Images to see."""
+    batch: int = 32
+    """Images of one step."""
+    keep: float = 0.9
+    """Share of the pseudo-labels to learn from, those on which segmenter and refinement agree most."""
+    fresh: bool = True
+    """Start from new weights; otherwise go on with those of the round before."""
+    learning: MaskLearningConfig = field(default_factory=MaskLearningConfig)
+    """Rates and augmentation."""
+
+
+@dataclass(frozen=True)
+class SegmentationExperiment:
+    """Perturbed generative segmentation, distilled to a segmenter and refined on the photos."""
+
+    data: DataConfig = field(default_factory=DataConfig)
+    generator: GeneratorConfig = field(default_factory=GeneratorConfig)
+    perturb: PerturbConfig = field(default_factory=PerturbConfig)
+    objective: ObjectiveConfig = field(default_factory=ObjectiveConfig)
+    rates: RateConfig = field(default_factory=RateConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    """The adversarial stage; device, precision, seed and threads hold for all stages."""
+    starts: StartConfig = field(default_factory=StartConfig)
+    pairs: PairConfig = field(default_factory=PairConfig)
+    widths: tuple[int, ...] = (24, 48, 96, 96)
+    """Channels of the segmenter at full, half, quarter, ... of its resolution; multiples of 8."""
+    distil: StageConfig = field(
+        default_factory=lambda: StageConfig(size=32, images=80_000, batch=64, learning=MaskLearningConfig(blur=0.5))
+    )
+    """Learning from generated pairs. Its size is that of the generator."""
+    rounds: tuple[StageConfig, ...] = (StageConfig(), StageConfig())
+    """Learning from pseudo-labels of the photos."""
+
+    def __post_init__(self) -> None:
+        if any(width % 8 for width in self.widths):
+            raise ConfigError(f"widths must be multiples of 8, got {list(self.widths)}")
+        if self.distil.size != self.generator.size:
+            raise ConfigError(f"distil.size {self.distil.size} must equal generator.size {self.generator.size}")
+
+    def run(self, out: Path, reporter: Reporter) -> bool:
+        """Do all stages that are not done yet.
+
+        Args:
+            out: Folder of the run.
+            reporter: Shows progress.
+
+        Returns:
+            Whether everything is done; False after SIGINT or SIGTERM, with all work saved.
+        """
+        if not self.data.root:
+            raise ConfigError("data.root is not set: give the folder of photos, for example data.root=photos")
+        open_run(out, plain(self))
+        return Stages(self, out, reporter).run()
+
+    @property
+    def perturbed(self) -> PerturbedConfig:
+        """The part that concerns the adversarial stage."""
+        return PerturbedConfig(self.generator, self.perturb, self.objective, self.rates)
+
+
+class Stages:
+    """The stages of one run, in order; each returns None when a signal stopped it.
+
+    Args:
+        experiment: The settings.
+        out: Folder of the run.
+        reporter: Shows progress.
+    """
+
+    def __init__(self, experiment: SegmentationExperiment, out: Path, reporter: Reporter) -> None:
+        self.experiment, self.out, self.reporter = experiment, out, reporter
+        self.device = distributed.pick_device(experiment.train.device)
+
+    def run(self) -> bool:
+        """Whether all stages are done."""
+        archive = self.pack()
+        generator = self.generate(archive)
+        if generator is None:
+            return False
+        segmenter = self.distil(generator)
+        for number, stage in enumerate(self.experiment.rounds, 1):
+            if segmenter is None:
+                return False
+            segmenter = self.round(number, stage, segmenter, archive)
+        if segmenter is None:
+            return False
+        self._publish(segmenter, RUN_FILE)
+        return True
+
+    def pack(self) -> Archive:
+        """The photos as an archive, made once."""
+        data = self.experiment.data
+        with self.reporter("pack") as progress, open_source(data.root) as source:
+            report = pack(source, self.out / "photos", data.size, data.crop, on_progress=counted(progress))
+            if report.skipped and not report.reused:
+                names = "; ".join(f"{name}: {reason}" for name, reason in report.skipped[:3])
+                progress(Progress(0, 1, event=f"{len(report.skipped)} images left out ({names})"))
+        distributed.barrier()
+        return report.archive
+
+    def generate(self, archive: Archive) -> LayeredGenerator | None:
+        """The adversarial stage; the averaged generator."""
+        folder = self.out / "generator"
+        resume = self._best_start(archive) if checkpoint.latest(folder) is None else "auto"
+        if resume is None:
+            return None
+        config = self.experiment.train
+        method = PerturbedSegmentation(self.experiment.perturbed, config.seed)
+        with self._batches(archive, config) as batches, self.reporter("generator") as progress:
+            trainer = Trainer(method, batches, config, folder, progress, resume)
+            if trainer.run().interrupted:
+                return None
+        return trainer.networks()["generator"].eval()
+
+    def _best_start(self, archive: Archive) -> Path | str | None:
+        """The checkpoint of the healthiest of several short trainings; "auto" if there is to be only one."""
+        starts, experiment = self.experiment.starts, self.experiment
+        if starts.count < 2:
+            return "auto"
+        scores: dict[Path, float] = {}
+        for number in range(starts.count):
+            config = replace(experiment.train, seed=experiment.train.seed + number)
+            folder = self.out / "starts" / f"seed-{config.seed}"
+            method = PerturbedSegmentation(experiment.perturbed, config.seed)
+            with self._batches(archive, config) as batches, self.reporter(f"start {number + 1}") as progress:
+                trainer = Trainer(method, batches, config, folder, progress)
+                result = trainer.run(starts.images)
+                if result.interrupted:
+                    return None
+                size = experiment.generator.size_at(result.images)
+                generator = trainer.networks()["generator"].eval()
+                newest = checkpoint.latest(folder)
+                assert newest is not None
+                scores[newest] = health_score(generator, size, experiment.objective)
+                progress(Progress(result.images, config.images, event=f"health {scores[newest]:.3f}"))
+        return max(scores, key=scores.__getitem__)
+
+    def distil(self, generator: LayeredGenerator) -> Segmenter | None:
+        """A segmenter that has learned from generated pairs."""
+        experiment, stage = self.experiment, self.experiment.distil
+        folder = self.out / "distil"
+        if (done := self._done(folder)) is not None:
+            return done
+        with self.reporter("pairs") as progress:
+            pairs, passed = make_pairs(generator, experiment.generator.size, experiment.pairs, experiment.train.seed)
+            progress(Progress(len(pairs), len(pairs), event=f"{passed:.0%} of generated masks are usable"))
+        return self._learn("distil", folder, stage, pairs, self._fresh(0), None)
+
+    def round(self, number: int, stage: StageConfig, segmenter: Segmenter, archive: Archive) -> Segmenter | None:
+        """A segmenter that has learned from pseudo-labels by the one before."""
+        folder, name = self.out / f"round-{number}", f"round {number}"
+        if (done := self._done(folder)) is not None:
+            return done
+        labels = self._labels(folder, name, segmenter, archive)
+        network = self._fresh(number) if stage.fresh else segmenter.network.requires_grad_(True).train()
+        return self._learn(name, folder, stage, labels.archive, network, labels.weights(stage.keep))
+
+    def _labels(self, folder: Path, name: str, segmenter: Segmenter, archive: Archive) -> Labels:
+        labels = load_labels(folder, archive)
+        if labels is None:
+            with self.reporter(f"{name}: label") as progress:
+                labels = label(segmenter, archive, on_progress=counted(progress))
+                progress(Progress(0, 1, event=f"agreement {labels.agreement.mean():.3f}"))
+            if distributed.current().main:
+                save_labels(folder, labels)
+            distributed.barrier()
+        return labels
+
+    def _learn(
+        self,
+        name: str,
+        folder: Path,
+        stage: StageConfig,
+        archive: Archive,
+        network: UNet,
+        weights: torch.Tensor | None,
+    ) -> Segmenter | None:
+        """Train a segmenter on an archive with masks and write it."""
+        base = self.experiment.train
+        config = replace(
+            base, images=stage.images, batch=stage.batch, ema_half_life_images=stage.images / 20, preview_every_images=0
+        )
+        method = MaskLearning(network, stage.size, stage.learning, weights)
+        with self._batches(archive, config) as batches, self.reporter(name) as progress:
+            trainer = Trainer(method, batches, config, folder, progress)
+            if trainer.run().interrupted:
+                return None
+        segmenter = Segmenter(trainer.networks()["segmenter"], stage.size, self._card(name))
+        self._publish(segmenter, f"{folder.name}/{RUN_FILE}")
+        return segmenter
+
+    def _fresh(self, number: int) -> UNet:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.experiment.train.seed * 1000 + number)
+            return UNet(3, 1, self.experiment.widths)
+
+    def _done(self, folder: Path) -> Segmenter | None:
+        file = folder / RUN_FILE
+        return Segmenter.load(file, str(self.device)) if file.exists() else None
+
+    def _publish(self, segmenter: Segmenter, name: str) -> None:
+        if distributed.current().main:
+            file = self.out / name
+            partial = file.with_suffix(".partial")
+            partial.write_bytes(segmenter.encode())
+            partial.replace(file)
+        distributed.barrier()
+
+    def _card(self, stage: str) -> dict[str, Any]:
+        experiment = self.experiment
+        return {
+            "data": experiment.data.root,
+            "stage": stage,
+            "seed": experiment.train.seed,
+            "generator_images": experiment.train.images,
+            "segmenter_images": [experiment.distil.images, *(stage.images for stage in experiment.rounds)],
+        }
+
+    def _batches(self, archive: Archive, config: TrainConfig) -> Batches:
+        ranks = distributed.current()
+        return Batches(archive, config.batch, config.seed, self.device, ranks.rank, ranks.world)
+
+
+def counted(progress: OnProgress) -> Callable[[int, int], None]:
+    """Report items done as progress."""
+
+    def report(done: int, total: int) -> None:
+        progress(Progress(done, total))
+
+    return report
+
+
+def stage_names(experiment: SegmentationExperiment) -> Sequence[str]:
+    """Folders of the segmenters of a run, in order of training."""
+    return ["distil", *(f"round-{number}" for number in range(1, len(experiment.rounds) + 1))]

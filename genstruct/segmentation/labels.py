@@ -1,0 +1,85 @@
+"""Pseudo-labels of real images: what a segmenter sees, sharpened by each photo's own colours. No label is used.
+
+Hard self-training shrinks masks round by round; labels here stay soft, their outline comes from the photo, and an image
+counts only as far as the segmenter and its colours agree.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from genstruct.data.archive import Archive
+from genstruct.segmentation.pairs import to_bytes
+from genstruct.segmentation.refine import agreement, refine
+from genstruct.segmentation.segmenter import Segmenter, resize_to
+
+LABELS, AGREEMENT = "labels.npy", "agreement.npy"
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Pseudo-labels of an archive.
+
+    Args:
+        archive: The images with their labels.
+        agreement: Of segmenter and refinement, in [0, 1], one value an image.
+    """
+
+    archive: Archive
+    agreement: Float[Tensor, " images"]
+
+    def weights(self, keep: float) -> Float[Tensor, " images"]:
+        """1 for the share `keep` of images with the highest agreement, 0 for the others."""
+        return (self.agreement >= self.agreement.quantile(1 - keep)).float()
+
+
+def label(
+    segmenter: Segmenter, archive: Archive, batch: int = 50, on_progress: Callable[[int, int], None] | None = None
+) -> Labels:
+    """Label every image of an archive; see the module.
+
+    Args:
+        segmenter: Of the round before.
+        archive: Real images.
+        batch: Images at a time.
+        on_progress: Called with images done and images in all.
+    """
+    masks = np.zeros((len(archive), archive.size, archive.size), np.uint8)
+    scores = []
+    for start in range(0, len(archive), batch):
+        images = as_unit(archive.images[start : start + batch], segmenter.device)
+        soft = resize_to(segmenter.logits(images), images.shape[-2:]).sigmoid()
+        refined = refine(images, soft)
+        masks[start : start + batch] = to_bytes(refined)[..., 0]
+        scores.append(agreement(soft, refined).cpu())
+        if on_progress is not None:
+            on_progress(min(start + batch, len(archive)), len(archive))
+    return Labels(replace(archive, masks=masks), torch.cat(scores))
+
+
+def save_labels(folder: Path, labels: Labels) -> None:
+    """Write labels beside the round's training; the agreement last, so that its presence means both are whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    assert labels.archive.masks is not None
+    for name, array in ((LABELS, labels.archive.masks), (AGREEMENT, labels.agreement.numpy())):
+        partial = folder / f".{name}.partial.npy"
+        np.save(partial, array)
+        partial.replace(folder / name)
+
+
+def load_labels(folder: Path, archive: Archive) -> Labels | None:
+    """The labels that `save_labels` wrote for this archive, or None."""
+    if not (folder / AGREEMENT).exists():
+        return None
+    masks = np.load(folder / LABELS, mmap_mode="r")
+    return Labels(replace(archive, masks=masks), torch.from_numpy(np.load(folder / AGREEMENT)))
+
+
+def as_unit(pixels: UInt8[np.ndarray, "batch size size 3"], device: torch.device) -> Float[Tensor, "batch 3 size size"]:
+    """uint8 NHWC to [0, 1] NCHW."""
+    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float() / 255

@@ -1,0 +1,82 @@
+"""Generated pictures with their masks, filtered: what the first segmenter learns from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from genstruct.data.archive import Archive
+from genstruct.errors import GenstructError
+from genstruct.losses.mask import area, binarisation, border
+from genstruct.segmentation.layered import LayeredGenerator, Scene
+from genstruct.train.randomness import Draws
+
+
+@dataclass(frozen=True)
+class PairConfig:
+    """Which generated pairs are good enough to learn from."""
+
+    count: int = 20_000
+    """Pairs to keep."""
+    minimum_area: float = 0.02
+    """Pairs whose mask covers less than this share of the picture are dropped."""
+    maximum_area: float = 0.7
+    """Pairs whose mask covers more are dropped."""
+    grey: float = 0.35
+    """Pairs are dropped whose mean of min(m, 1 - m) exceeds this share of the mask's area."""
+    border: float = 0.15
+    """Pairs are dropped whose mask covers more than this share of the picture's frame."""
+
+
+def make_pairs(
+    generator: LayeredGenerator, size: int, config: PairConfig, seed: int, batch: int = 250
+) -> tuple[Archive, float]:
+    """Sample until `config.count` pairs have passed the filter; the archive lives in memory.
+
+    Args:
+        generator: Averaged weights.
+        size: Resolution, pixels.
+        config: The filter.
+        seed: Of the codes.
+        batch: Samples at a time.
+
+    Returns:
+        The pairs, and the share of samples that passed.
+
+    Raises:
+        GenstructError: Fewer than 5 % pass: the generator has not separated object and background.
+    """
+    device = next(generator.parameters()).device
+    images, masks, kept, drawn = [], [], 0, 0
+    while kept < config.count:
+        z = Draws(seed, drawn, 0, batch, batch, device).normal("pairs", generator.latent_size)
+        with torch.no_grad():
+            scene = generator(z, size)
+        good = usable(scene, config)
+        images.append(to_bytes(scene.picture[good]))
+        masks.append(to_bytes(scene.mask[good]))
+        kept, drawn = kept + len(images[-1]), drawn + batch
+        if drawn >= 20 * batch and kept < 0.05 * drawn:
+            raise GenstructError(
+                f"only {kept} of {drawn} generated masks are usable (area, frame or grey values are out of range): the "
+                "generator has not separated objects from backgrounds; train it longer or with another seed"
+            )
+    stacked = np.concatenate(images)[: config.count], np.concatenate(masks)[: config.count, ..., 0]
+    return Archive.from_arrays(*stacked), kept / drawn
+
+
+def usable(scene: Scene, config: PairConfig) -> Bool[Tensor, " batch"]:
+    """Which scenes have a plausible mask."""
+    mask = scene.mask
+    covered = area(mask)
+    framed = border(mask, max(1, mask.shape[-1] // 16))
+    grey = binarisation(mask) / covered.clamp(min=1e-6)
+    in_range = (covered > config.minimum_area) & (covered < config.maximum_area)
+    return in_range & (framed < config.border) & (grey < config.grey)
+
+
+def to_bytes(values: Float[Tensor, "batch channels height width"]) -> np.ndarray:
+    """[0, 1] NCHW to uint8 NHWC."""
+    return (values * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()

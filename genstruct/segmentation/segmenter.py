@@ -1,0 +1,197 @@
+"""Masks for photos: load a model, predict on images of any size."""
+
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from genstruct.errors import CheckpointError, ShapeError
+from genstruct.nn.unet import UNet
+from genstruct.segmentation.refine import refine
+
+KIND = "genstruct segmenter"
+FORMAT = 1
+RUN_FILE = "segmenter.safetensors"
+# Longest side the network sees, in units of its working size: a 10:1 panorama must not need 10 times the memory.
+LONGEST = 4
+# Largest side at which colours refine a mask; beyond, it is enlarged. Colour models need no more pixels than this.
+REFINE_SIDE = 256
+
+Image = Float[Tensor, "3 height width"]
+Mask = Float[Tensor, "1 height width"]
+
+
+class Segmenter:
+    """A network that finds the object, with what it needs to work on photos.
+
+    Args:
+        network: Image to logits, averaged weights.
+        size: Working resolution: the shorter side of a photo is brought to this many pixels.
+        card: What a person should know of the weights: data, command, images seen, scores. Plain JSON values.
+        fingerprint: Of the weights; made from them if left out.
+    """
+
+    def __init__(self, network: UNet, size: int, card: Mapping[str, Any] | None = None, fingerprint: str = "") -> None:
+        self.network, self.size, self.card = network.eval().requires_grad_(False), size, dict(card or {})
+        self.fingerprint = fingerprint or fingerprint_of(network)
+
+    @property
+    def device(self) -> torch.device:
+        """Where it runs."""
+        return next(self.network.parameters()).device
+
+    @staticmethod
+    def load(path: str | Path, device: str = "auto") -> "Segmenter":
+        """Load weights from a file, or from the folder of a run.
+
+        Args:
+            path: A .safetensors file, or the `--out` of `genstruct train`.
+            device: "auto" takes a GPU if there is one.
+
+        Raises:
+            CheckpointError: No such file, truncated, of another kind, or of a newer format.
+        """
+        path = Path(path)
+        file = path / RUN_FILE if path.is_dir() else path
+        if not file.is_file():
+            hint = "; is its training finished?" if path.is_dir() else ""
+            raise CheckpointError(f"{file}: no such file{hint}")
+        weights, about = read_weights(file)
+        network = UNet(3, 1, tuple(about["widths"]))
+        try:
+            network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+        except RuntimeError as error:
+            raise CheckpointError(f"{file}: its weights do not fit its description; it is damaged") from error
+        if device == "auto":
+            device = "cuda" if torch.cuda.is_available() else "cpu"
+        network = network.to(device, memory_format=torch.channels_last)
+        return Segmenter(network, about["size"], about["card"], about["fingerprint"])
+
+    def encode(self, half: bool = False) -> bytes:
+        """The contents of a weights file (safetensors).
+
+        Args:
+            half: Store float16, for publication.
+        """
+        dtype = torch.float16 if half else torch.float32
+        weights = {name: t.to("cpu", dtype).contiguous() for name, t in self.network.state_dict().items()}
+        about = {
+            "kind": KIND,
+            "format": FORMAT,
+            "widths": list(self.network.widths),
+            "size": self.size,
+            "card": self.card,
+            "fingerprint": self.fingerprint,
+        }
+        return save(weights, {"genstruct": json.dumps(about)})
+
+    def predict(
+        self, images: Sequence[Image] | Float[Tensor, "batch 3 height width"], refine: bool = False
+    ) -> list[Mask]:
+        """Soft masks in [0, 1], each of its image's own size; above 0.5 = object.
+
+        Args:
+            images: sRGB in [0, 1], of any sizes; images of one size (after the resize) run as one batch.
+            refine: Sharpen with each photo's own colours; see `genstruct.segmentation.refine`.
+
+        Raises:
+            ShapeError: An image that is not [3, height, width] with at least one pixel.
+        """
+        groups: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for number, image in enumerate(images):
+            check_image(image)
+            groups[tuple(image.shape[-2:])].append(number)
+        masks: dict[int, Mask] = {}
+        for numbers in groups.values():
+            batch = torch.stack([images[i].to(self.device) for i in numbers])
+            masks.update(zip(numbers, self._predict(batch, refine), strict=True))
+        return [masks[i] for i in range(len(images))]
+
+    @torch.inference_mode()
+    def logits(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 h w"]:
+        """Logits at working resolution: the mean of the images and their mirror images."""
+        small = resize_to(images, working_size(images.shape[-2:], self.size))
+        small = small.contiguous(memory_format=torch.channels_last)
+        both = self.network(small).float() + self.network(small.flip(-1)).float().flip(-1)
+        return both / 2
+
+    @torch.inference_mode()
+    def _predict(
+        self, images: Float[Tensor, "batch 3 height width"], refined: bool
+    ) -> Float[Tensor, "batch 1 height width"]:
+        size = images.shape[-2:]
+        mask = resize_to(self.logits(images), limited(size, REFINE_SIDE) if refined else size).sigmoid()
+        if refined:
+            mask = refine(resize_to(images, mask.shape[-2:]), mask)
+        return resize_to(mask, size).clamp(0, 1)
+
+
+def working_size(size: Sequence[int], shorter: int) -> tuple[int, int]:
+    """Height and width with the shorter side at `shorter` and the longer at most `LONGEST` times that."""
+    height, width = size
+    scale = shorter / min(height, width)
+    longest = LONGEST * shorter
+    return min(max(round(height * scale), 1), longest), min(max(round(width * scale), 1), longest)
+
+
+def limited(size: Sequence[int], longest: int) -> tuple[int, int]:
+    """Height and width scaled down until neither exceeds `longest`."""
+    scale = min(1.0, longest / max(size))
+    return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
+
+
+def resize_to(
+    images: Float[Tensor, "batch channels height width"], size: Sequence[int]
+) -> Float[Tensor, "batch channels h w"]:
+    """Bilinear, antialiased where it shrinks."""
+    if tuple(images.shape[-2:]) == tuple(size):
+        return images
+    return F.interpolate(images, tuple(size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def check_image(image: Tensor) -> None:
+    """Raise `ShapeError` unless the image is [3, height, width] with at least one pixel."""
+    if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
+        raise ShapeError(
+            f"an image must be [3, height, width] with at least one pixel, got {list(image.shape)}; "
+            "channels-last images need .permute(2, 0, 1), grey ones .expand(3, -1, -1)"
+        )
+
+
+def fingerprint_of(network: torch.nn.Module) -> str:
+    """A short digest of all weights."""
+    digest = hashlib.blake2b(digest_size=12)
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_weights(file: Path, kind: str = KIND) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors and description of a weights file of ours.
+
+    Raises:
+        CheckpointError: Truncated, of another kind, or of a newer format.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            about = json.loads((opened.metadata() or {}).get("genstruct", "{}"))
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dictionary
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: not a readable safetensors file (truncated?): {error}") from error
+    if about.get("kind") != kind:
+        raise CheckpointError(f"{file}: holds {about.get('kind', 'weights of another program')!r}, expected {kind!r}")
+    if about["format"] > FORMAT:
+        raise CheckpointError(
+            f"{file}: has format {about['format']}, this version reads up to {FORMAT}; update genstruct"
+        )
+    return weights, about
