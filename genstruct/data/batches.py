@@ -9,7 +9,7 @@ run sees what the uninterrupted one would have seen.
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import lru_cache
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -95,7 +95,7 @@ class Batches:
         tensor = torch.from_numpy(np.asarray(array))
         return tensor.pin_memory() if self.device.type == "cuda" else tensor
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> "Batches":
         return self
 
     def __exit__(

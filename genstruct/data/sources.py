@@ -122,6 +122,6 @@ def _walk(root: Path, below: str, notes: list[str], seen: set[tuple[int, int]]) 
 def _hints(files: dict[str, os.stat_result]) -> list[str]:
     """What to give instead, for a folder that holds archives and no images."""
     archives = [name for name in files if name.endswith((".tar", ".zip"))]
-    return [f"it holds {len(archives)} archives such as {archives[0]}: give those instead of the folder"] * bool(
-        archives
-    )
+    if not archives:
+        return []
+    return [f"it holds {len(archives)} archives such as {archives[0]}: give those instead of the folder"]
