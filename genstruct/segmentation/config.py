@@ -94,9 +94,10 @@ class ObjectiveConfig:
     """relativistic and non_saturating use R1 and R2; wasserstein uses the gradient penalty to norm 1."""
     updates: Literal["joint", "alternating"] = "joint"
     """joint trains both networks from one pass (about a third cheaper); alternating is the published order."""
-    penalty: float = 0.3
-    """Weight (gamma / 2 times the squared norm) of R1 and R2 at the start, or of the WGAN gradient penalty."""
-    penalty_end: float = 0.05
+    penalty: float = 0.075
+    """Weight gamma of R1 and R2 at the start (half the squared norm), or of the WGAN gradient penalty. Gradients are per
+    unit of images in [0, 1]: a quarter of a gamma published for [-1, 1]. Four times as much starves the generator."""
+    penalty_end: float = 0.0125
     """The same at the end, reached along a cosine."""
     penalty_every: int = 8
     """Steps between penalties; the weight is scaled up to match."""
@@ -104,7 +105,7 @@ class ObjectiveConfig:
     """Penalise the gradient at made images too."""
     drift: float = 0.0
     """Weight of the squared real logit (published WGAN-GP: 0.001)."""
-    minimum_area: float = 0.05
+    minimum_area: float = 0.1
     """Masks smaller than this share of the picture are penalised."""
     maximum_area: float = 0.6
     """Masks larger than this share are penalised."""
@@ -116,7 +117,7 @@ class ObjectiveConfig:
     """Share of the training at which the binarisation starts to rise."""
     binarise_until: float = 0.5
     """Share of the training at which it has its full weight."""
-    border: float = 1.0
+    border: float = 2.0
     """Weight of the mask on the frame of the picture."""
     border_width: float = 0.0625
     """Width of that frame, share of the picture."""
