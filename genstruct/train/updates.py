@@ -1,6 +1,6 @@
 """One optimiser update: freeze the rest, forward in low precision, backward, average over ranks, step."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Literal
 
 import torch
@@ -108,7 +108,24 @@ def compile_forward(networks: nn.ModuleDict, names: tuple[str, ...]) -> None:
     if unknown:
         raise ConfigError(f"compile names {', '.join(sorted(unknown))}, but networks are {', '.join(networks)}")
     for name in names:
-        networks[name].compile()
+        networks[name]._compiled_call_impl = _compiled(networks[name])  # what Module.compile sets; copies leave it out
+
+
+def _compiled(network: nn.Module) -> Callable[..., Any]:
+    """`network` compiled once for its turn to train and once for the others'.
+
+    torch.compile does not notice when all parameters change `requires_grad` (torch issue 139476, still so in 2.11): a
+    graph made while the network was frozen gives no gradients later. A flag that is branched on is noticed.
+    """
+
+    def call(trained: bool, arguments: tuple[Any, ...], options: dict[str, Any]) -> Any:
+        if trained:
+            return network._call_impl(*arguments, **options)
+        return network._call_impl(*arguments, **options)
+
+    compiled = torch.compile(call)
+    parameters = [p for p in network.parameters() if p.requires_grad]
+    return lambda *arguments, **options: compiled(any(p.requires_grad for p in parameters), arguments, options)
 
 
 def _adam(parameters: list[nn.Parameter], settings: AdamSettings) -> torch.optim.Optimizer:

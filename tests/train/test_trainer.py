@@ -123,6 +123,15 @@ def test_bf16_trains_and_keeps_weights_in_float32(tmp_path):
     assert all(t.dtype == torch.float32 for t in run.method.networks.state_dict().values())
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("default")  # of the compiler's own
+def test_a_compiled_network_trains_like_the_plain_one(tmp_path, whole):
+    run = trainer(tmp_path, compile=("generator",), preview_every_images=48)
+    run.run()
+    # Fused kernels add in another order. Were a graph without gradients used, moments would be missing.
+    torch.testing.assert_close(weights(run), weights(whole), atol=1e-5, rtol=1e-4)
+
+
 def test_a_signal_finishes_the_step_saves_and_stops(tmp_path, whole):
     before = signal.getsignal(signal.SIGINT)
     first = trainer(tmp_path)
