@@ -100,6 +100,9 @@ def settings(config: Any, prefix: str = "") -> Iterator[Setting]:
         value = getattr(config, name)
         if dataclasses.is_dataclass(value):
             yield from settings(value, f"{prefix}{name}.")
+        elif isinstance(value, list | tuple) and value and all(map(dataclasses.is_dataclass, value)):
+            for number, item in enumerate(value):
+                yield from settings(item, f"{prefix}{name}.{number}.")
         else:
             yield Setting(f"{prefix}{name}", _words(kind), plain(value), help_of.get(name, ""))
 
@@ -137,16 +140,33 @@ def _section(cls: type[T], values: Any, path: str, base: T | None) -> T:
 
 def _value(kind: Any, value: Any, path: str, default: Any) -> Any:
     """The value of a field: a dataclass, dataclasses in a list, or a leaf that jsonargparse judges."""
-    inner = _dataclass_in(kind)
+    inner, listed = _dataclass_in(kind), _sequence_in(kind)
     raw = value.parsed() if isinstance(value, Typed) and inner else value
-    if inner and dataclasses.is_dataclass(kind):
+    if inner and listed and isinstance(raw, Mapping) and raw and all(str(key).isdigit() for key in raw):
+        raw = _placed(raw, default if isinstance(default, list | tuple) else (), path)
+    if inner and listed and isinstance(raw, list | tuple):
+        return listed(_item(inner, item, f"{path}.{i}") for i, item in enumerate(raw))
+    if inner and not listed and (isinstance(raw, Mapping) or dataclasses.is_dataclass(kind)):
         return _section(inner, raw, path, default if isinstance(default, inner) else None)
-    if inner and isinstance(raw, Mapping):
-        return _section(inner, raw, path, default if isinstance(default, inner) else None)
-    if inner and isinstance(raw, list | tuple):
-        items = [_section(inner, item, f"{path}[{i}]", None) for i, item in enumerate(raw)]
-        return tuple(items) if tuple in map(get_origin, (kind, *get_args(kind))) else items
     return _leaf(kind, value, path)
+
+
+def _item(cls: type, item: Any, path: str) -> Any:
+    base, values = item if isinstance(item, tuple) else (None, item)
+    return base if values is None and base is not None else _section(cls, values, path, base)
+
+
+def _placed(changes: Mapping[str, Any], defaults: Sequence[Any], path: str) -> list[tuple[Any, Any]]:
+    """Default items of a list, each with the values that change in it: `rounds.0.size=32`."""
+    for key in changes:
+        _check_place(key, len(defaults), path)
+    return [(base, changes.get(str(i))) for i, base in enumerate(defaults)]
+
+
+def _check_place(key: str, count: int, path: str) -> None:
+    if not key.isdigit() or int(key) >= count:
+        numbered = f"it has {count} items, numbered from 0" if count else "it is empty"
+        raise ConfigError(f"{path}: no item {key!r}: {numbered}; set the whole list, as in {path}=[{{...}}]")
 
 
 def _leaf(kind: Any, value: Any, path: str) -> Any:
@@ -162,7 +182,9 @@ def _leaf(kind: Any, value: Any, path: str) -> Any:
 
 
 def _parsed(value: Any) -> Any:
-    """Overrides of entries of a dictionary as YAML."""
+    """Overrides of entries of a dictionary or a list as YAML."""
+    if isinstance(value, list | tuple):
+        return [_parsed(inner) for inner in value]
     if isinstance(value, Mapping):
         return {key: _parsed(inner) for key, inner in value.items()}
     return value.parsed() if isinstance(value, Typed) else value
@@ -199,16 +221,21 @@ def _whole(kind: Any, value: Any) -> Any:
     return value
 
 
-def _with(values: Mapping[str, Any], keys: list[str], value: Typed) -> Values:
+def _with(values: Mapping[str, Any], keys: list[str], value: Typed, path: str = "") -> Values:
     """`values` with one nested key set; others are left alone."""
     first, *rest = keys
+    path = f"{path}.{first}" if path else first
+    there = values.get(first)
+    there = there.parsed() if isinstance(there, Typed) and rest else there
     if not rest:
-        there, new = values.get(first), value.parsed()
+        new = value.parsed()
         merged = {**there, **new} if isinstance(there, Mapping) and isinstance(new, dict) else value
         return {**values, first: merged}
-    inner = values.get(first)
-    inner = inner.parsed() if isinstance(inner, Typed) else inner
-    return {**values, first: _with(inner if isinstance(inner, Mapping) else {}, rest, value)}
+    if isinstance(there, list):
+        _check_place(rest[0], len(there), path)
+        items = _with({str(i): item for i, item in enumerate(there)}, rest, value, path)
+        return {**values, first: list(items.values())}
+    return {**values, first: _with(there if isinstance(there, Mapping) else {}, rest, value, path)}
 
 
 _NEEDED = object()
@@ -237,6 +264,11 @@ def _dataclass_in(kind: Any) -> type | None:
     if get_origin(kind) in (dict, Mapping):
         return None
     return next((found for part in get_args(kind) if (found := _dataclass_in(part))), None)
+
+
+def _sequence_in(kind: Any) -> type | None:
+    """`tuple` or `list` where a type is or may be one."""
+    return next((o for o in map(get_origin, (kind, *get_args(kind))) if o in (tuple, list)), None)
 
 
 def _advice(key: str, cls: type, path: str) -> str:

@@ -2,12 +2,13 @@
 
 ```python
 experiment = load_experiment("configs/segmentation/cars64.yaml", ["data.root=photos", "train.images=2e6"])
-result = experiment.run(Path("runs/cars"))
+experiment.run(Path("runs/cars"), ProgressLine)  # from genstruct.train.progress
 ```
 """
 
 import importlib
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -16,8 +17,10 @@ from genstruct.errors import ConfigError
 from genstruct.strict_yaml import read_yaml
 
 if TYPE_CHECKING:
-    from genstruct.train.report import Progress
-    from genstruct.train.state import RunResult
+    from genstruct.train.config import TrainConfig
+
+Reporter = Callable[[str], AbstractContextManager[Callable[[Any], None]]]
+"""Given the name of a stage, a context whose value takes in its `genstruct.train.report.Progress`."""
 
 NAME = "experiment"
 EXPERIMENTS = {
@@ -28,10 +31,18 @@ EXPERIMENTS = {
 
 @runtime_checkable
 class Experiment(Protocol):
-    """A frozen dataclass of settings that knows how to run itself."""
+    """A frozen dataclass of settings that knows how to run itself.
 
-    def run(self, out: Path, on_progress: "Callable[[Progress], None] | None" = None) -> "RunResult":
-        """Train into the folder `out`."""
+    It may also have `networks() -> Mapping[str, nn.Module]`: what will be trained, by name, to tell sizes beforehand.
+
+    Args:
+        train: The settings of its trainer, for the device.
+    """
+
+    train: "TrainConfig"
+
+    def run(self, out: Path, reporter: Reporter) -> bool:
+        """Train into the folder `out`; False if a signal stopped it, with everything saved."""
         ...
 
 

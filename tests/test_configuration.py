@@ -84,7 +84,7 @@ def test_what_is_not_given_keeps_the_default_of_the_class_that_holds_it():
         ({"zzz": 1}, [], "unknown key 'zzz'; the keys here are data, train, seed"),
         ({}, ["data.siez=3"], "data: unknown key 'siez'; did you mean 'size'?"),
         ({}, ["train.warm.sied=3"], "train.warm: unknown key 'sied'; did you mean 'side'?"),
-        ({"train": {"stages": [{}, {"size": 2}]}}, [], "train.stages[1]: unknown key 'size'; did you mean 'side'?"),
+        ({"train": {"stages": [{}, {"size": 2}]}}, [], "train.stages.1: unknown key 'size'; did you mean 'side'?"),
         ({"data": {"root": "a", "size": "big"}}, [], "data.size: expected int, got 'big'"),
         ({"data": {"root": "a", "size": 2.5}}, [], "data.size: expected int, got 2.5"),
         ({"data": {"root": 5}}, [], "data.root: expected text, got 5"),
@@ -130,6 +130,21 @@ def test_sections_can_be_set_whole_inside_lists_and_where_the_default_is_none():
     assert config.train.warm == Stage(4)
     assert config.data == Data("photos", size=32)
     assert whole({"train": {"warm": {"side": 4}}}, "train.warm=null").train.warm is None
+
+
+def test_one_item_of_a_list_can_be_changed_in_the_file_and_in_the_defaults():
+    assert whole({"train": {"stages": [{"side": 1}, {}]}}, "train.stages.0.side=9").train.stages == (Stage(9), Stage())
+
+    @dataclass(frozen=True)
+    class Rounds:
+        rounds: tuple[Stage, ...] = (Stage(1), Stage(2))
+
+    assert build(Rounds, {}, ["rounds.1.side=5"]).rounds == (Stage(1), Stage(5))
+    assert build(Rounds, {}, ["rounds=[{side: 3}]"]).rounds == (Stage(3),)
+    assert [leaf.key for leaf in settings(Rounds())] == ["rounds.0.side", "rounds.1.side"]
+    for values in ({}, {"rounds": [{}, {}]}):
+        with pytest.raises(ConfigError, match=r"rounds: no item '2': it has 2 items, numbered from 0"):
+            build(Rounds, values, ["rounds.2.side=5"])
 
 
 def test_a_resolved_configuration_builds_itself_again():

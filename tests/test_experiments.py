@@ -22,7 +22,9 @@ class Toy:
     seed: int = 0
     """Of every draw."""
 
-    def run(self, out, on_progress=None):
+    train = None
+
+    def run(self, out, reporter):
         raise NotImplementedError
 
 

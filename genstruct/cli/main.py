@@ -1,0 +1,162 @@
+"""`genstruct COMMAND ...`: finds the command, hands it its arguments, turns errors into one line and a status.
+
+Status 0: done; 1: done but for some items; 2: a mistake in the input, nothing or not all of it done; 130 and 143:
+stopped by SIGINT or SIGTERM. A command is a module with `add_arguments(parser)` and `run(args) -> int`; it imports
+what is heavy inside `run`, so that `genstruct --help` answers at once.
+"""
+
+import argparse
+import importlib
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from types import ModuleType
+from typing import Any, NoReturn
+
+from genstruct import __version__
+from genstruct.configuration import nearest
+from genstruct.errors import ConfigError, GenstructError
+
+COMMANDS = {
+    "train": "genstruct.cli.train",
+    "masks": "genstruct.cli.masks",
+    "evaluate": "genstruct.cli.evaluate",
+    "data": "genstruct.cli.data",
+}
+_DESCRIPTION = "Learn object masks from unlabelled images of one category."
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser that raises `ConfigError` instead of printing, and knows what an unknown option may have meant."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **options})
+
+    def error(self, message: str) -> NoReturn:
+        wrong = re.search(r"invalid choice: '(.*?)' \(choose from (.*)\)", message)
+        near = nearest(wrong[1], re.findall(r"[\w-]+", wrong[2])) if wrong else None
+        raise ConfigError(message + (f"; did you mean {near!r}?" if near else "") + f"; see {self.prog} --help")
+
+    def parse(self, arguments: Sequence[str]) -> argparse.Namespace:
+        """Parse all arguments. Options and positional arguments may be mixed.
+
+        A command with a positional argument called `overrides` also takes them with leading dashes (`--key.sub=value`).
+        """
+        args, extra = self._parse_known(arguments)
+        settings = [text for text in extra if "overrides" in args and text.startswith("--") and "=" in text]
+        unknown = next((text for text in extra if text not in settings), None)
+        if unknown is not None:
+            self._refuse(unknown)
+        if settings:
+            args.overrides = [*args.overrides, *settings]
+        return args
+
+    def _parse_known(self, arguments: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
+        if any(isinstance(action, argparse._SubParsersAction) for action in self._actions):
+            return self.parse_known_args(arguments)  # argparse cannot mix arguments around sub-commands
+        return self.parse_known_intermixed_args(arguments)
+
+    def _refuse(self, unknown: str) -> NoReturn:
+        near = nearest(unknown.partition("=")[0], list(self._options())) if unknown.startswith("-") else None
+        self.error(f"unknown argument {unknown!r}" + (f"; did you mean {near}?" if near else ""))
+
+    def _options(self) -> Iterator[str]:
+        for action in self._actions:
+            yield from action.option_strings
+            if isinstance(action, argparse._SubParsersAction):
+                for parser in action.choices.values():
+                    yield from parser._options()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command line.
+
+    Args:
+        argv: Without the program's name; `sys.argv[1:]` if left out.
+
+    Returns:
+        The exit status.
+    """
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in arguments
+    arguments = [text for text in arguments if text != "--debug"]
+    try:
+        status = _run(arguments)
+        sys.stdout.flush()
+        return status
+    except SystemExit as stop:  # argparse, after --help and --version
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        print("genstruct: interrupted", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (`| head`) has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except (GenstructError, OSError) as error:
+        if debug:
+            traceback.print_exc()
+        print(f"genstruct: error: {one_line(error)}", file=sys.stderr)
+        return 2
+
+
+def one_line(error: Exception) -> str:
+    """The message of an error without line breaks."""
+    if isinstance(error, OSError) and error.strerror:
+        place = f"{error.filename}: " if error.filename else ""
+        return f"{place}{error.strerror}"
+    return " ".join(str(error).split())
+
+
+def command_parser(name: str, module: ModuleType) -> Parser:
+    """The parser of one command."""
+    parser = Parser(f"genstruct {name}", description=summary(module), conflict_handler="resolve")
+    module.add_arguments(parser)
+    parser.add_argument("--debug", action="store_true", help="show where an error comes from")
+    return parser
+
+
+def load_command(name: str) -> ModuleType:
+    """The module of a command. Raises ConfigError for an unknown one."""
+    if name not in COMMANDS:
+        near = nearest(name, list(COMMANDS))
+        advice = f"did you mean {near!r}?" if near else f"commands are {', '.join(COMMANDS)}"
+        raise ConfigError(f"unknown command {name!r}; {advice}")
+    return importlib.import_module(COMMANDS[name])
+
+
+def summary(module: ModuleType) -> str:
+    """What a command does, from the first line of its docstring."""
+    first = (module.__doc__ or "").strip().splitlines()[0]
+    return first.partition(": ")[2].rstrip(".")
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0].startswith("-"):
+        top = _top_parser()
+        top.parse(arguments)
+        top.print_help()
+        return 0
+    name, *rest = arguments
+    module = load_command(name)
+    args = command_parser(name, module).parse(rest)
+    return module.run(args)
+
+
+def _top_parser() -> Parser:
+    lines = [f"  {name:<10} {summary(load_command(name))}" for name in COMMANDS]
+    parser = Parser(
+        "genstruct",
+        usage="genstruct [--help] [--version] COMMAND ...",
+        description=_DESCRIPTION,
+        epilog="commands:\n" + "\n".join(lines) + "\n\ngenstruct COMMAND --help says more.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"genstruct {__version__}")
+    parser.add_argument("--debug", action="store_true", help="with a command: show where an error comes from")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

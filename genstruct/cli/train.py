@@ -1,0 +1,153 @@
+"""`genstruct train`: learn from unlabelled images what an experiment file describes."""
+
+import argparse
+import os
+import shutil
+import signal
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genstruct.errors import ConfigError
+
+if TYPE_CHECKING:
+    from genstruct.experiments import Experiment
+    from genstruct.train.report import OnProgress, Progress
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of the command to `parser`."""
+    parser.usage = "genstruct train CONFIG [KEY=VALUE ...] --out RUN"
+    parser.epilog = (
+        "example: genstruct train configs/segmentation/cars64.yaml data.root=photos train.images=2e6 --out runs/cars. "
+        "The same command again continues a run that was stopped. Several GPUs: torchrun --nproc-per-node N "
+        "tools/train.py CONFIG ..."
+    )
+    parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="experiment file (YAML)")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings that win over the file's")
+    parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run: new, empty, or one to continue")
+    parser.add_argument(
+        "--dry-run", action="store_true", help="print the settings and what would be trained, then stop"
+    )
+    parser.add_argument("-h", "--help", action="store_true", help="show this; after CONFIG, also each of its keys")
+    parser.set_defaults(usage=parser.format_help)
+
+
+def run(args: argparse.Namespace) -> int:
+    """Train. Status 0: done; 130 or 143: stopped by SIGINT or SIGTERM with everything saved."""
+    if args.help:
+        print(args.usage())
+        if args.config is not None:
+            print(key_table(_load(args)))
+        return 0
+    experiment = _load(args)
+    if args.out is None and not args.dry_run:
+        raise ConfigError("--out RUN is missing: give the folder that the run is written to")
+    from genstruct.train import distributed
+
+    with distributed.joined() as ranks, _last_signal() as stopped_by:
+        if ranks.main:
+            print_plan(experiment)
+        if args.dry_run:
+            return 0
+        done = experiment.run(args.out, _shown if ranks.main else _silent)
+        if ranks.main and done:
+            print(f"done: {args.out}")
+        return 0 if done else 128 + stopped_by()
+
+
+def print_plan(experiment: "Experiment") -> None:
+    """Print every setting, the device, and the number of parameters of each network."""
+    import yaml
+
+    from genstruct.experiments import resolved
+
+    text = yaml.safe_dump(
+        dict(resolved(experiment)), sort_keys=False, allow_unicode=True, default_flow_style=None, width=120
+    )
+    print(f"{text}\n{device_line(experiment.train.device)}")
+    for name, network in getattr(experiment, "networks", dict)().items():
+        count = sum(parameter.numel() for parameter in network.parameters())
+        print(f"network: {name}, {count:,} parameters")
+    sys.stdout.flush()
+
+
+def device_line(wanted: str) -> str:
+    """The device that will be used, with its name or its threads."""
+    import torch
+
+    from genstruct.train.distributed import pick_device
+
+    device = pick_device(wanted)
+    if device.type == "cuda":
+        return f"device: {device} ({torch.cuda.get_device_name(device)})"
+    return f"device: {device} ({torch.get_num_threads()} threads, {os.cpu_count()} processors)"
+
+
+def key_table(experiment: "Experiment") -> str:
+    """Every key of an experiment with its value, type and documentation."""
+    from genstruct.configuration import settings
+
+    width = max(60, min(shutil.get_terminal_size((110, 24)).columns, 120) - 2)
+    lines = ["keys, with their values in this configuration:"]
+    for setting in settings(experiment):
+        lines.append(f"  {setting.key}={_yaml_text(setting.value)}")
+        about = f"{setting.help} ({setting.kind})".strip()
+        lines += textwrap.wrap(about, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return "\n".join(lines)
+
+
+def _load(args: argparse.Namespace) -> "Experiment":
+    from genstruct.experiments import load_experiment
+
+    if args.config is None:
+        raise ConfigError("give an experiment file, for example configs/segmentation/cars64.yaml")
+    return load_experiment(args.config, args.overrides)
+
+
+def _shown(stage: str) -> AbstractContextManager["OnProgress"]:
+    from genstruct.train.progress import ProgressLine
+
+    return ProgressLine(stage)
+
+
+def _silent(stage: str) -> AbstractContextManager["OnProgress"]:
+    return nullcontext(_ignore)
+
+
+def _ignore(progress: "Progress") -> None:
+    pass
+
+
+def _yaml_text(value: object) -> str:
+    import yaml
+
+    return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
+
+
+@contextmanager
+def _last_signal() -> Iterator[Callable[[], int]]:
+    """A function that gives the number of the latest signal (SIGINT if there was none), whoever handled it.
+
+    The trainer handles signals and tells only that one came; Python also writes their numbers to this pipe.
+    """
+    reader, writer = os.pipe()
+    os.set_blocking(reader, False)
+    os.set_blocking(writer, False)
+    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def latest() -> int:
+        try:
+            return os.read(reader, 4096)[-1]
+        except BlockingIOError:
+            return signal.SIGINT
+
+    try:
+        yield latest
+    finally:
+        signal.set_wakeup_fd(before)
+        os.close(reader)
+        os.close(writer)
