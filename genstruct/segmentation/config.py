@@ -121,6 +121,9 @@ class ObjectiveConfig:
     """Weight of the mask on the frame of the picture."""
     border_width: float = 0.0625
     """Width of that frame, share of the picture."""
+    saturation: float = 0.1
+    """Weight of raw colours beyond the useful range. Without it the object's layer turns all black or white early on,
+    loses its gradient there, and masks keep a black or white outline."""
     leak: float = 0.0
     """Weight of the information-leak term (ILSGAN)."""
     centre: float = 2.0

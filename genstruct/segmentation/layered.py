@@ -12,6 +12,8 @@ from genstruct.segmentation.config import GeneratorConfig
 
 # Sigmoid of +-6 is within 0.0025 of 0 and 1: masks can be crisp, but a wrong pixel can still change its mind.
 LOGIT_RANGE = 6.0
+# tanh(2) = 0.964: within +-2 nearly all colours can be made, and every pixel still has a gradient.
+COLOUR_RANGE = 2.0
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ class Scene:
     background: Float[Tensor, "batch 3 size size"]
     foreground: Float[Tensor, "batch 3 size size"]
     logits: Float[Tensor, "batch 1 size size"]
+    saturation: Float[Tensor, " batch"]
+    """How far raw colours lie beyond `COLOUR_RANGE`, where the bound flattens them: mean square over both layers."""
 
     @property
     def mask(self) -> Float[Tensor, "batch 1 size size"]:
@@ -94,7 +98,8 @@ class LayeredGenerator(nn.Module):
         background = self.background(style_background, size).float()
         foreground = self.foreground(style_foreground, size).float()
         logits = LOGIT_RANGE * torch.tanh((foreground[:, 3:] + prior) / LOGIT_RANGE)
-        return Scene(to_colour(background), to_colour(foreground[:, :3]), logits)
+        excess = torch.cat([background, foreground[:, :3]], 1).abs().sub(COLOUR_RANGE).relu().square().mean((1, 2, 3))
+        return Scene(to_colour(background), to_colour(foreground[:, :3]), logits, excess)
 
 
 def to_colour(x: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 size size"]:

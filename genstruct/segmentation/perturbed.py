@@ -206,6 +206,7 @@ class PerturbedSegmentation:
         rise = (step.fraction - objective.binarise_from) / max(objective.binarise_until - objective.binarise_from, 1e-9)
         loss = objective.area_weight * hinges + objective.border * framed
         loss = loss + objective.binarise * min(max(rise, 0.0), 1.0) * grey
+        loss = loss + objective.saturation * scene.saturation
         if objective.leak > 0:
             leak = mask_losses.information_leak(scene.background, scene.foreground, mask)
             loss = loss + objective.leak * leak
