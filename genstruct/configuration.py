@@ -314,5 +314,8 @@ def _documentation(cls: type) -> dict[str, str]:
     """Help of each field: the string below it, or its line under Args in the docstring of the class."""
     import docstring_parser
 
-    found = docstring_parser.parse_from_object(cls)
+    try:
+        found = docstring_parser.parse_from_object(cls)
+    except (OSError, TypeError):  # without its source, what the docstring says must do
+        found = docstring_parser.parse(cls.__doc__ or "")
     return {param.arg_name: " ".join((param.description or "").split()) for param in found.params}
