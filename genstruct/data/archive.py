@@ -91,11 +91,11 @@ class Archive:
             index["fingerprint"],
         )
 
-    def write_masks(self, masks: Iterable[UInt8[np.ndarray, "size size"]]) -> "Archive":
+    def write_masks(self, masks: Iterable[np.ndarray]) -> "Archive":
         """Store masks that a model made beside the images, replacing earlier ones; returns the archive that has them.
 
         Args:
-            masks: One for each image, in order, 255 = object; an array [N, S, S] or anything that yields them.
+            masks: One uint8 [S, S] for each image, in order, 255 = object; an array [N, S, S] or anything that yields.
 
         Raises:
             ShapeError: A mask of another size, or too few or too many of them.
@@ -118,7 +118,7 @@ class Archive:
             partial.unlink(missing_ok=True)
         return Archive.open(self.path)
 
-    def _write_masks(self, file: Any, masks: Iterable[UInt8[np.ndarray, "size size"]]) -> None:
+    def _write_masks(self, file: Any, masks: Iterable[np.ndarray]) -> None:
         count = 0
         for count, mask in enumerate(masks, 1):  # noqa: B007 - read after the loop
             if mask.shape != (self.size, self.size) or mask.dtype != np.uint8:

@@ -24,6 +24,7 @@ from PIL import Image
 from genstruct.errors import ImageError
 
 Policy = Literal["centre", "random", "box", "fit", "pad"]
+Number = int | float
 POLICIES: tuple[str, ...] = get_args(Policy)
 
 
@@ -31,17 +32,17 @@ POLICIES: tuple[str, ...] = get_args(Policy)
 class Region:
     """A rectangle of a picture in pixels, (0, 0) the outer corner of the first one. It may reach beyond the picture."""
 
-    left: float
-    top: float
-    right: float
-    bottom: float
+    left: Number
+    top: Number
+    right: Number
+    bottom: Number
 
     @property
-    def side(self) -> float:
+    def side(self) -> Number:
         """The shorter side in pixels."""
         return min(self.right - self.left, self.bottom - self.top)
 
-    def scaled(self, x: float, y: float) -> "Region":
+    def scaled(self, x: Number, y: Number) -> "Region":
         """The same rectangle of the picture resized by `x` and `y`."""
         return Region(self.left * x, self.top * y, self.right * x, self.bottom * y)
 
@@ -52,8 +53,8 @@ def choose_region(
     policy: Policy,
     name: str = "",
     seed: int = 0,
-    box: tuple[float, float, float, float] | None = None,
-    margin: float = 0.15,
+    box: tuple[Number, Number, Number, Number] | None = None,
+    margin: Number = 0.15,
 ) -> Region:
     """The region that `policy` keeps of a picture.
 
@@ -98,7 +99,7 @@ def cut(
     return np.asarray(Image.fromarray(pixels).resize((size, size), kernel, box=box))
 
 
-def _square(left: float, top: float, side: float) -> Region:
+def _square(left: Number, top: Number, side: Number) -> Region:
     return Region(left, top, left + side, top + side)
 
 
@@ -107,7 +108,7 @@ def _uniform(name: str, seed: int) -> tuple[float, float, float]:
     return tuple(int.from_bytes(digest[i : i + 8], "big") / 2**64 for i in (0, 8, 16))
 
 
-def _around(name: str, box: tuple[float, float, float, float], margin: float, width: int, height: int) -> Region:
+def _around(name: str, box: tuple[Number, Number, Number, Number], margin: Number, width: int, height: int) -> Region:
     x0, y0, x1, y1 = max(box[0], 0), max(box[1], 0), min(box[2], width), min(box[3], height)
     if x0 >= x1 or y0 >= y1:
         raise ImageError(
@@ -117,7 +118,7 @@ def _around(name: str, box: tuple[float, float, float, float], margin: float, wi
     return _square(_inside((x0 + x1 - side) / 2, side, width), _inside((y0 + y1 - side) / 2, side, height), side)
 
 
-def _inside(start: float, side: float, limit: int) -> float:
+def _inside(start: Number, side: Number, limit: int) -> Number:
     """Move an interval into the picture; one longer than the picture stays centred on it."""
     return min(max(start, 0.0), limit - side) if side <= limit else (limit - side) / 2
 

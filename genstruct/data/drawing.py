@@ -24,7 +24,7 @@ class Streams:
         address = {"object": 1, "background": 2}[use]
         self._streams = [np.random.default_rng([seed & (2**64 - 1), number, address]) for number in numbers]
 
-    def uniform(self, low: float, high: float, *shape: int) -> Float[Tensor, "n ..."]:
+    def uniform(self, low: int | float, high: int | float, *shape: int) -> Float[Tensor, "n ..."]:
         """Uniform values [n, *shape]."""
         return torch.stack([torch.from_numpy(np.asarray(s.uniform(low, high, shape))) for s in self._streams]).float()
 
@@ -148,8 +148,8 @@ def _place(
     inside = field(*turned(reach * coarse_x[None], reach * coarse_y[None])) < 0
     scale = (4 * draws.uniform(*area) / (inside.float().mean((1, 2)) * (2 * reach) ** 2)).sqrt()
     (left, right), (top, bottom) = _extent(inside.any(1), reach), _extent(inside.any(2), reach)
-    scale = torch.minimum(scale, 1.8 / torch.maximum(right - left, bottom - top))
-    room_x, room_y = 0.96 - scale * (right - left) / 2, 0.96 - scale * (bottom - top) / 2
+    scale = torch.minimum(scale, 1.76 / torch.maximum(right - left, bottom - top))
+    room_x, room_y = 0.9 - scale * (right - left) / 2, 0.9 - scale * (bottom - top) / 2
     # Photographers centre roughly: the offset is triangular, at most 0.3 of half the picture.
     offset_x = (draws.uniform(-0.5, 0.5) + draws.uniform(-0.5, 0.5)) * room_x.clamp(0, 0.3)
     offset_y = (draws.uniform(-0.5, 0.5) + draws.uniform(-0.5, 0.5)) * room_y.clamp(0, 0.3)

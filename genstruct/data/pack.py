@@ -41,7 +41,7 @@ class Squaring:
 
     size: int
     crop: Policy = "centre"
-    margin: float = 0.15
+    margin: int | float = 0.15
     seed: int = 0
     smallest: int | None = None
 
@@ -89,7 +89,7 @@ def pack(
     workers: int | None = None,
     on_progress: Progress | None = None,
     *,
-    margin: float = 0.15,
+    margin: int | float = 0.15,
     seed: int = 0,
     smallest: int | None = None,
     overwrite: bool = False,

@@ -1,0 +1,146 @@
+import argparse
+import json
+import time
+
+import numpy as np
+import pytest
+from pictures import encoded, fill, photo
+from PIL import Image
+
+from genstruct.cli import data
+from genstruct.data.archive import Archive
+from genstruct.data.sources import open_source
+from genstruct.data.summary import summarise
+from genstruct.data.threads import in_order
+from genstruct.errors import DataError, OutputError
+
+
+def _run(*arguments: object) -> int:
+    parser = argparse.ArgumentParser()
+    data.add_arguments(parser)
+    return data.run(parser.parse_args([str(argument) for argument in arguments]))
+
+
+@pytest.fixture
+def mixed(tmp_path):
+    """A folder with one of everything."""
+    folder = fill(tmp_path / "mixed", ["a.png", "b.png", "sub/a.png"])
+    (folder / "copy of a.png").write_bytes((folder / "a.png").read_bytes())
+    (folder / "grey.png").write_bytes(encoded(photo(5, 30, 10)[..., 0]))
+    (folder / "broken.jpg").write_bytes(encoded(photo(6), "jpeg")[:-30])
+    (folder / "page.jpg").write_text("<html>")
+    return folder
+
+
+def test_a_summary_counts_everything(mixed):
+    progress = []
+    summary = summarise(open_source(mixed), on_progress=lambda *done: progress.append(done))
+    assert (summary.count, summary.readable) == (7, 5)
+    assert summary.sizes == {(24, 20): 4, (30, 10): 1}
+    assert summary.modes == {"RGB": 4, "L": 1}
+    assert summary.duplicates == (("a.png", "copy of a.png"),)
+    assert [name for name, _ in summary.unreadable] == ["broken.jpg", "page.jpg"]
+    assert progress == [(done, 7) for done in range(1, 8)]
+
+
+def test_the_mean_picture_is_the_mean_of_the_squeezed_pictures(tmp_path):
+    for number, value in enumerate((10, 20, 60)):
+        (tmp_path / f"{number}.png").write_bytes(encoded(np.full((8 + number, 30, 3), value, np.uint8)))
+    assert np.array_equal(summarise(open_source(tmp_path)).mean, np.full((128, 128, 3), 30))
+
+
+def test_masks_of_another_size_and_unreadable_masks_are_named(tmp_path):
+    fill(tmp_path, ["0.png", "1.png", "2.png"])
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks/0.png").write_bytes(encoded(photo(0)[..., 0]))
+    (tmp_path / "masks/1.png").write_bytes(encoded(photo(0, 24, 21)[..., 0]))
+    (tmp_path / "masks/2.png").write_bytes(b"no")
+    lines = [json.dumps({"file_name": f"{n}.png", "mask_file_name": f"masks/{n}.png"}) for n in range(3)]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
+    summary = summarise(open_source(tmp_path))
+    assert summary.masks == 1
+    assert summary.wrong_masks[0] == (
+        "1.png",
+        "masks/1.png: 24 x 21 pixels, but 1.png has 24 x 20; save it at that size",
+    )
+    assert summary.wrong_masks[1][1].startswith("masks/2.png: not an image")
+
+
+def test_the_command_prints_what_is_there_and_what_is_wrong(mixed, capsys):
+    assert _run(mixed) == 1
+    printed = capsys.readouterr()
+    assert "5 readable of 7" in printed.out
+    assert "24 x 20 (4), 30 x 10 (1)" in printed.out
+    assert "RGB 4, L 1" in printed.out
+    assert "1 files repeat another" in printed.out
+    assert "  page.jpg: not an image, or of a format that cannot be read; remove it or replace it" in printed.out
+    assert printed.err == ""  # no bar where nobody is looking
+
+
+def test_names_with_brackets_are_printed_as_they_are(tmp_path, capsys):
+    fill(tmp_path, ["[bold]x[/bold].png", "ok.png"])
+    (tmp_path / "[bold]x[/bold].png").write_bytes(b"no")
+    assert _run(tmp_path) == 1
+    assert "[bold]x[/bold].png: not an image" in capsys.readouterr().out
+
+
+def test_the_command_packs_and_writes_the_mean(mixed, tmp_path, capsys):
+    status = _run(
+        mixed, "--pack", tmp_path / "packed", "--size", 16, "--crop", "fit", "--mean", tmp_path / "x/mean.png"
+    )
+    assert status == 1
+    assert len(Archive.open(tmp_path / "packed")) == 5
+    with Image.open(tmp_path / "x/mean.png") as mean:
+        assert mean.size == (128, 128)
+    printed = capsys.readouterr().out
+    assert "written: 5 images of 16 x 16 px" in printed
+    assert "smaller than 16 px, enlarged (1):" in printed
+
+
+def test_json_has_the_complete_lists(mixed, tmp_path, capsys):
+    assert _run(mixed, "--json", "--pack", tmp_path / "packed", "--size", 8) == 1
+    content = json.loads(capsys.readouterr().out)
+    assert content["count"] == 7
+    assert sorted(content["unreadable"]) == ["broken.jpg", "page.jpg"]
+    assert content["packed"]["count"] == 5
+    assert content["packed"]["skipped"].keys() == content["unreadable"].keys()
+
+
+def test_the_status_is_zero_only_if_all_is_well(tmp_path, capsys):
+    assert _run(fill(tmp_path / "good", ["a.png"])) == 0
+    (tmp_path / "bad").mkdir()
+    (tmp_path / "bad/a.png").write_bytes(b"no")
+    assert _run(tmp_path / "bad", "--pack", tmp_path / "packed") == 2
+    assert not (tmp_path / "packed").exists()
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="holds no images"):
+        _run(tmp_path / "empty")
+
+
+def test_a_mean_that_cannot_be_written_is_said(tmp_path):
+    fill(tmp_path / "good", ["a.png"])
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"mean\.png: cannot be written"):
+        _run(tmp_path / "good", "--mean", tmp_path / "file/mean.png")
+
+
+def test_the_crops_of_the_command_are_those_there_are():
+    from genstruct.data.crop import POLICIES
+
+    assert data.CROPS == POLICIES
+
+
+def test_results_come_in_order_whatever_takes_long():
+    def work(number: int) -> int:
+        time.sleep(0.002 * (number % 3 == 0))
+        return number
+
+    assert list(in_order(work, 50, 4)) == list(range(50))
+
+
+def test_stopping_early_begins_no_more_work():
+    begun = []
+    results = in_order(lambda number: begun.append(number), 10_000, 2)
+    next(results)
+    results.close()
+    assert len(begun) < 30
