@@ -82,4 +82,5 @@ def load_labels(folder: Path, archive: Archive) -> Labels | None:
 
 def as_unit(pixels: UInt8[np.ndarray, "batch size size 3"], device: torch.device) -> Float[Tensor, "batch 3 size size"]:
     """uint8 NHWC to [0, 1] NCHW."""
-    return torch.from_numpy(np.ascontiguousarray(pixels)).to(device).permute(0, 3, 1, 2).float() / 255
+    tensor = torch.from_numpy(np.array(pixels))  # a copy: torch warns of read-only maps
+    return tensor.to(device).permute(0, 3, 1, 2).float() / 255

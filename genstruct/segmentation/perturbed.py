@@ -80,7 +80,7 @@ class PerturbedSegmentation:
 
     def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
         """Empty, full or framed masks, and a discriminator that has won or given up."""
-        if step.fraction < 0.1:  # layers are still forming
+        if step.fraction < 0.1 or step.images < 10_000:  # layers are still forming
             return None
         area, at_border = logs.get("mask_area"), logs.get("mask_border")
         if area is not None and not 0.25 * self.config.objective.minimum_area <= area <= 0.85:
