@@ -107,7 +107,7 @@ def _table(table: Table) -> str:
 
 
 def _rows(rows: Sequence[Mapping[str, Shown]], folder: Path) -> str:
-    """Pictures under common column heads; the heads stay in sight while the rows scroll."""
+    """Pictures under common column heads."""
     columns = list(dict.fromkeys(name for row in rows for name in row))
     cells = [f'<div class="head">{_text(name)}</div>' for name in columns]
     for row in rows:
@@ -191,7 +191,7 @@ figure{margin:0;max-width:100%}
 figcaption{font-size:13px;color:var(--soft);padding-top:4px;overflow-wrap:anywhere}
 .rows{display:grid;grid-template-columns:repeat(var(--n),minmax(92px,160px));gap:8px;width:max-content;max-width:100%}
 .head{font-size:13px;color:var(--soft);text-align:center}
-button{all:unset;display:block;cursor:zoom-in;line-height:0;border-radius:6px;overflow:hidden;
+button{all:unset;display:block;width:100%;cursor:zoom-in;line-height:0;border-radius:6px;overflow:hidden;
 border:1px solid var(--line);
 background:repeating-conic-gradient(#ececec 0 25%,#fff 0 50%) 0/16px 16px}
 button:focus-visible{outline:2px solid var(--mark);outline-offset:2px}

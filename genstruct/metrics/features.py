@@ -112,7 +112,7 @@ def feature_network(name: str) -> FeatureNetwork:
 @torch.inference_mode()
 def extract(
     network: FeatureNetwork,
-    batches: Iterable[Float[Tensor, "batch 3 size size"]],
+    batches: Iterable[Float[Tensor, "_ 3 _ _"]],
     device: torch.device | str = "cpu",
     progress: Callable[[int], None] | None = None,
 ) -> Float[np.ndarray, "images features"]:
