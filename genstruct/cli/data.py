@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -52,6 +53,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the summary, pack if asked to. Status 0: all images can be read; 1: some cannot; 2: none can."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # remarks on broken EXIF blocks and the like, file by file
+        return _run(args)
+
+
+def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from genstruct.data.sources import open_source
@@ -188,7 +195,6 @@ def _as_json(summary: "Summary", report: "PackReport | None") -> dict[str, objec
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
+    return int(text)

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from genstruct.data.archive import FORMAT, Archive, read_index
-from genstruct.data.crop import Policy, Region, choose_region, cut
+from genstruct.data.crop import POLICIES, Policy, Region, choose_region, cut
 from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.data.read import decode_mask, read_picture
 from genstruct.data.source import Source
@@ -48,6 +48,8 @@ class Squaring:
     def __post_init__(self) -> None:
         if self.size < 1:
             raise ConfigError(f"size must be at least 1 pixel, got {self.size}")
+        if self.crop not in POLICIES:
+            raise ConfigError(f"no crop {self.crop!r}; choose one of {', '.join(POLICIES)}")
         if not -0.5 < self.margin <= 10:
             raise ConfigError(f"margin must be between -0.5 and 10 times the box, got {self.margin}")
 

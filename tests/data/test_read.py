@@ -184,3 +184,18 @@ def test_the_pixel_limit_can_be_chosen():
     assert decode_image(data, max_pixels=480).shape == (20, 24, 3)
     with pytest.raises(ImageError, match="limit of 479"):
         decode_image(data, max_pixels=479)
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "tiff", "webp", "gif", "bmp", "ppm", "jpeg2000"])
+@pytest.mark.filterwarnings("ignore")  # Pillow's remarks on broken headers
+def test_a_damaged_file_of_any_format_is_read_or_refused_in_one_line(kind):
+    good, random = encoded(photo(1), kind), np.random.default_rng(0)
+    for trial in range(30):
+        data = bytearray(good[: random.integers(1, len(good))] if trial % 3 == 0 else good)
+        for place in random.integers(min(len(data), 200), size=trial % 3 * 4):
+            data[place] = random.integers(256)
+        try:
+            assert decode_image(bytes(data), "x.img", max_pixels=10_000_000).ndim == 3
+        except ImageError as error:
+            assert str(error).startswith("x.img: ")
+            assert "\n" not in str(error)
