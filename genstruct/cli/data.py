@@ -65,16 +65,19 @@ def _run(args: argparse.Namespace) -> int:
     from genstruct.data.summary import summarise
 
     console = Console(highlight=False, soft_wrap=True)
+    report = None
     with open_source(args.images, args.download, args.max_megapixels * 1_000_000) as source:
         with _progress("reading") as on_progress:
             summary = summarise(source, args.workers, on_progress)
-        report = _pack(source, args) if args.pack is not None and summary.readable else None
-    if args.mean is not None and summary.mean is not None:
-        _write_mean(summary, args.mean)
+        if not args.json:
+            _print_summary(console, summary)
+        if args.mean is not None and summary.mean is not None:
+            _write_mean(summary, args.mean)
+        if args.pack is not None and summary.readable:
+            report = _pack(source, args)
     if args.json:
         print(json.dumps(_as_json(summary, report), indent=1))
     else:
-        _print_summary(console, summary)
         _print_pack(console, report, args)
     if not summary.readable:
         return 2
@@ -120,18 +123,18 @@ def _write_mean(summary: "Summary", path: Path) -> None:
 
 
 def _print_summary(console: "Console", summary: "Summary") -> None:
-    from rich.table import Table
-
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_row("source", summary.description)
-    table.add_row("images", f"{summary.readable} readable of {summary.count}")
-    table.add_row("sizes", _sizes(summary.sizes))
-    table.add_row("modes", ", ".join(f"{mode} {count}" for mode, count in summary.modes.most_common()) or "none")
     extra = sum(len(group) - 1 for group in summary.duplicates)
-    table.add_row("duplicates", f"{extra} files repeat another" if extra else "none")
-    table.add_row("animated", f"{len(summary.animated)}; the first frame is used" if summary.animated else "none")
-    table.add_row("masks", f"{summary.masks} in the metadata" if summary.masks else "none")
-    console.print(table, markup=False)
+    rows = {
+        "source": summary.description,
+        "images": f"{summary.readable} readable of {summary.count}",
+        "sizes": _sizes(summary.sizes),
+        "modes": ", ".join(f"{mode} {count}" for mode, count in summary.modes.most_common()) or "none",
+        "duplicates": f"{extra} with the content of another" if extra else "none",
+        "animated": f"{len(summary.animated)}; the first frame is used" if summary.animated else "none",
+        "masks": f"{summary.masks} in the metadata" if summary.masks else "none",
+    }
+    for title, value in rows.items():
+        console.print(f"{title:<12}{value}", markup=False)
     _print_list(console, "cannot be used", [reason for _, reason in summary.unreadable])
     _print_list(console, "masks that cannot be used", [reason for _, reason in summary.wrong_masks])
     _print_list(console, "same content", [" = ".join(group) for group in summary.duplicates])

@@ -72,7 +72,7 @@ def test_the_command_prints_what_is_there_and_what_is_wrong(mixed, capsys):
     assert "5 readable of 7" in printed.out
     assert "24 x 20 (4), 30 x 10 (1)" in printed.out
     assert "RGB 4, L 1" in printed.out
-    assert "1 files repeat another" in printed.out
+    assert "1 with the content of another" in printed.out
     assert "  page.jpg: not an image, or of a format that cannot be read; remove it or replace it" in printed.out
     assert printed.err == ""  # no bar where nobody is looking
 
