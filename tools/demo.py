@@ -1,0 +1,81 @@
+"""A first look: photos, a training of a few minutes, masks, scores and a page. `make demo` runs it.
+
+python tools/demo.py                              # drawn scenes with known masks
+python tools/demo.py --data photos --out out/mine  # your own photos of one category
+"""
+
+import argparse
+import os
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from genstruct.errors import GenstructError
+
+if TYPE_CHECKING:
+    from genstruct.segmentation.showcase import DemoReport
+
+ROOT = Path(__file__).resolve().parent.parent
+CONFIG = ROOT / "configs" / "segmentation" / "demo.yaml"
+WEIGHTS = ROOT / "assets" / "cars.safetensors"
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the demo. Status 0: done; 1: done, but the short training failed; 2: it could not be done; 130: stopped."""
+    args = arguments().parse_args(argv)
+    start = time.perf_counter()
+    try:
+        report = demo(args)
+    except (GenstructError, OSError) as error:
+        print(f"demo: error: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    if not report.finished:
+        print("demo: stopped; the same command goes on", file=sys.stderr)
+        return 130
+    show(report, time.perf_counter() - start)
+    return 0 if (args.out / "run" / "segmenter.safetensors").exists() else 1
+
+
+def arguments() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", help="photos of one category: folder, .zip, .tar, ... (drawn scenes)")
+    parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything (out/demo)")
+    parser.add_argument("--config", type=Path, default=CONFIG, help="the training (configs/segmentation/demo.yaml)")
+    parser.add_argument(
+        "--weights",
+        type=Path,
+        nargs="*",
+        default=[WEIGHTS],
+        help="trained weights to compare (assets/cars.safetensors)",
+    )
+    parser.add_argument("--train", type=int, default=1000, help="photos to learn from, at most (1000)")
+    parser.add_argument("--test", type=int, default=60, help="photos to make masks for, at most (60)")
+    return parser
+
+
+def demo(args: argparse.Namespace) -> "DemoReport":
+    """The demo of a command line."""
+    from genstruct.experiments import load_experiment
+    from genstruct.segmentation.showcase import DemoConfig, run_demo
+    from genstruct.train.progress import ProgressLine
+
+    experiment = load_experiment(args.config)
+    config = DemoConfig(args.data, args.train, args.test)
+    return run_demo(experiment, args.out, config, args.weights, ProgressLine, say=lambda line: print(line, flush=True))
+
+
+def show(report: "DemoReport", seconds: float) -> None:
+    """Print scores, what went wrong, and where to look."""
+    for title, masks in report.scores.items():
+        iou = masks.scores["iou"]
+        print(f"IoU {iou.value:.3f} ({iou.low:.3f} - {iou.high:.3f}) on {len(masks.images)} photos: {title}")
+    for note in report.notes:
+        print(f"note: {note}")
+    print(f"{seconds / 60:.1f} minutes on {os.cpu_count()} processors; look at")
+    print(f"  {report.page}\n  {report.sheet}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
