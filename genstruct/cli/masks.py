@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 METHODS = {
     "distil": "genstruct.segmentation.segmenter:Segmenter",
+    "invert": "genstruct.segmentation.invert:Inverter",
 }
+"""Ways to find masks, by what loads and predicts (see `genstruct.segmentation.predict.Predictor`)."""
 SHOWN_NOTES = 10
 
 
@@ -38,7 +40,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="sharpen each mask with its photo's own colours (what the model's card says, else no)",
     )
-    parser.add_argument("--method", choices=tuple(METHODS), default="distil", help="how masks are found (distil)")
+    parser.add_argument(
+        "--method",
+        choices=tuple(METHODS),
+        default="distil",
+        help="distil: a network trained on made pairs; invert: find the generator's code of each photo (distil)",
+    )
     parser.add_argument("--threshold", type=_fraction, default=0.5, help="of area and box; the mask stays soft (0.5)")
     parser.add_argument("--batch", type=_positive, default=16, help="images the network sees at once (16)")
     parser.add_argument("--workers", type=_positive, help="decoding threads (number of processors, at most 4)")
