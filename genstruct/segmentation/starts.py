@@ -34,7 +34,7 @@ def health_score(generator: LayeredGenerator, size: int, objective: ObjectiveCon
     apart = (scene.background - scene.foreground).abs() * mask
     difference = (apart.sum((1, 2, 3)) / (3 * mask.sum((1, 2, 3)) + 1e-6)).mean().item()
     variety = (mask.std(0).mean() / covered.mean().clamp(min=1e-6)).item()
-    signs = (in_range, 1 - 2 * grey, 1 - 4 * framed, 4 * difference, 2.5 * variety)
+    signs = (in_range, 1 - grey, 1 - 4 * framed, 4 * difference, 2.5 * variety)
     score = 1.0
     for sign in signs:
         score *= min(max(sign, 0.0), 1.0)
