@@ -44,13 +44,17 @@ class Discriminator(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch channels size size"]) -> Float[Tensor, " batch"]:
         """Logits of images in [0, 1], whose size is any of the resolutions in `widths`."""
-        picture, size = images * 2 - 1, images.shape[-1]
-        x = leaky(self.read[str(size)](picture))
-        while size > 4:
-            picture = downsample(picture)
-            branch = self.levels[str(size)](x)
-            size //= 2
-            x = (leaky(self.read[str(size)](picture)) + branch) / math.sqrt(2)
-        x = leaky(self.last(x))
+        x = leaky(self.last(self.features(images)[-1]))
         x = leaky(self.hidden(x.flatten(1)))
         return self.logit(x).float().squeeze(1)
+
+    def features(self, images: Float[Tensor, "batch channels size size"]) -> list[Float[Tensor, "batch _ _ _"]]:
+        """What it sees at each resolution, from that of the images down to 4 px."""
+        picture, size = images * 2 - 1, images.shape[-1]
+        seen = [leaky(self.read[str(size)](picture))]
+        while size > 4:
+            picture = downsample(picture)
+            branch = self.levels[str(size)](seen[-1])
+            size //= 2
+            seen.append((leaky(self.read[str(size)](picture)) + branch) / math.sqrt(2))
+        return seen
