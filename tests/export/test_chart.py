@@ -1,0 +1,25 @@
+import numpy as np
+
+from genstruct.export.chart import COLOURS, bar_chart, share_chart
+
+
+def pixels(chart, colour):
+    """Pixels of a series: its legend square of 14 x 14, and its bars of 24 rows (numbers inside bars cover a few)."""
+    return int((chart == np.array(COLOURS[colour])).all(-1).sum()) - 14 * 14
+
+
+def test_bars_are_as_long_as_their_values():
+    chart = bar_chart("speed", ["a", "b"], {"one": [10.0, 5.0], "other": [2.5, 0.0]})
+    whole = pixels(chart, 0) / 15  # 15 units of value
+    assert abs(pixels(chart, 1) / 2.5 / whole - 1) < 0.03  # a value of zero shows as a line of two pixels
+
+
+def test_shares_fill_the_whole_bar_in_proportion():
+    chart = share_chart("time", ["a"], {"data": [0.02], "rest": [1.98], "none": [0.0]})
+    assert abs(pixels(chart, 0) / pixels(chart, 1) - 0.01) < 0.01
+    assert pixels(chart, 2) <= 24
+
+
+def test_a_chart_without_any_value_is_still_a_picture():
+    assert bar_chart("nothing", ["a"], {"one": [0.0]}).shape[2] == 3
+    assert share_chart("nothing", ["a"], {"one": [0.0]}).dtype == np.uint8

@@ -1,0 +1,1 @@
+"""What benchmark_training.py measures; for use from tools/."""
