@@ -38,7 +38,10 @@ class PerturbedSegmentation:
             torch.manual_seed(seed)
             widths = dict(zip(generator.sizes, generator.discriminator_widths, strict=False))
             self.networks = nn.ModuleDict(
-                {"generator": LayeredGenerator(generator), "discriminator": Discriminator(widths)}
+                {
+                    "generator": LayeredGenerator(generator),
+                    "discriminator": Discriminator(widths, start=generator.start_size),
+                }
             )
         penalty = Phase("penalty", ("discriminator",), every=objective.penalty_every)
         if objective.updates == "joint":

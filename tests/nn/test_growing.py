@@ -48,7 +48,7 @@ def test_a_level_that_grows_into_the_discriminator_only_weakens_what_it_read_bef
     # The new branch is closed, so the picture is read at half the size as before; but the sum of the two paths is
     # divided by sqrt(2) while one of them is still empty. The logits therefore are those of the discriminator at half
     # the size with its first reader weakened by sqrt(2) (leaky is homogeneous).
-    discriminator = trained_below(size, Discriminator(WIDTHS))
+    discriminator = trained_below(size, Discriminator(WIDTHS, start=4))
     images = torch.rand(3, 3, size, size)
     weakened = copy.deepcopy(discriminator)
     with torch.no_grad():
@@ -58,7 +58,7 @@ def test_a_level_that_grows_into_the_discriminator_only_weakens_what_it_read_bef
 
 
 def test_a_level_that_grew_into_the_discriminator_opens_at_once():
-    discriminator = trained_below(16, Discriminator(WIDTHS))
+    discriminator = trained_below(16, Discriminator(WIDTHS, start=4))
     discriminator(torch.rand(3, 3, 16, 16)).sum().backward()
     assert discriminator.levels["16"].gate.grad.abs().sum() > 0
     discriminator.zero_grad()
@@ -68,13 +68,13 @@ def test_a_level_that_grew_into_the_discriminator_opens_at_once():
 
 
 def test_a_discriminator_judges_each_picture_by_itself():
-    discriminator, images = trained_below(0, Discriminator(WIDTHS)), torch.rand(4, 3, 16, 16)
+    discriminator, images = trained_below(0, Discriminator(WIDTHS, start=4)), torch.rand(4, 3, 16, 16)
     alone = torch.cat([discriminator(image[None]) for image in images])
     torch.testing.assert_close(discriminator(images), alone, atol=1e-5, rtol=1e-5)
 
 
 def test_features_of_a_discriminator_lie_at_every_resolution():
-    shapes = [tuple(f.shape) for f in Discriminator(WIDTHS).features(torch.rand(2, 3, 16, 16))]
+    shapes = [tuple(f.shape) for f in Discriminator(WIDTHS, start=4).features(torch.rand(2, 3, 16, 16))]
     assert shapes == [(2, 8, 16, 16), (2, 10, 8, 8), (2, 12, 4, 4)]
 
 
