@@ -41,7 +41,7 @@ class Discriminator(nn.Module):
     Args:
         widths: Channels by resolution, for example `{4: 128, 8: 96, 16: 64, 32: 32}`.
         channels: Of the picture.
-        start: Size of the first pictures it will see; levels above grow in. All are there from the beginning if left out.
+        start: Size of the first pictures it will see; levels above grow in. None grows if left out.
     """
 
     def __init__(self, widths: dict[int, int], channels: int = 3, start: int | None = None) -> None:
