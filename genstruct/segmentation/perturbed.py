@@ -43,6 +43,10 @@ class PerturbedSegmentation:
                     "discriminator": Discriminator(widths, start=generator.start_size),
                 }
             )
+        if objective.adversarial != "non_saturating" and objective.drift == 0:
+            # Differences of logits do not feel a common bias, but Adam turns the rounding error of its gradient into
+            # steps of full length: a random walk (0.005 after 6 steps) that differs with the number of ranks.
+            self.networks["discriminator"].logit.bias.register_hook(torch.zeros_like)
         penalty = Phase("penalty", ("discriminator",), every=objective.penalty_every)
         if objective.updates == "joint":
             self.phases = (Phase("joint", ("generator", "discriminator")), penalty)

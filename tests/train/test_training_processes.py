@@ -1,50 +1,19 @@
 """Trainings in processes of their own: signals from outside, and two ranks over gloo."""
 
-import os
 import signal
-import socket
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from processes import PATIENCE, finish, on_two_ranks, start
 from tiny_training import trainer, weights
 
-PATIENCE = 300  # seconds; it takes 5, but a test must not fail because the machine is busy
 SCRIPT = Path(__file__).with_name("tiny_training.py")
 
 
-def start(*arguments, **environment):
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", **{name: str(value) for name, value in environment.items()}}
-    command = [sys.executable, str(SCRIPT), *map(str, arguments)]
-    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-
-
-def finish(process):
-    out, err = process.communicate(timeout=PATIENCE)
-    assert process.returncode == 0, err
-    return out.split()
-
-
-def on_two_ranks(*arguments):
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    shared = {"WORLD_SIZE": 2, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = [start(*arguments, RANK=rank, LOCAL_RANK=rank, **shared) for rank in range(2)]
-    try:
-        for process in processes:
-            finish(process)
-    finally:
-        for process in processes:
-            process.kill()
-            process.communicate()
-
-
 def test_sigterm_saves_and_the_same_command_repeats_the_uninterrupted_run(tmp_path):
-    process = start(tmp_path / "parts", "pause=50")
+    process = start(SCRIPT, tmp_path / "parts", "pause=50")
     try:
         deadline = time.monotonic() + PATIENCE
         while time.monotonic() < deadline and "loss" not in _text(tmp_path / "parts" / "log.jsonl"):
@@ -68,7 +37,7 @@ def test_two_ranks_equal_one_rank_with_twice_the_batch_also_when_they_join_later
     # Six steps on two ranks in `both`; in `later`, one rank does three steps and two ranks go on with nine more, which
     # crosses the growth of a level (its parameters get gradients from then on).
     trainer(tmp_path / "later", images=48).run(until_images=12)
-    on_two_ranks(tmp_path / "both", "until=24", "--", tmp_path / "later", "images=48")
+    on_two_ranks(SCRIPT, tmp_path / "both", "until=24", "--", tmp_path / "later", "images=48")
     one = trainer(tmp_path / "one")
     one.run(until_images=24)
     torch.testing.assert_close(weights(trainer(tmp_path / "both")), weights(one), atol=1e-5, rtol=0)

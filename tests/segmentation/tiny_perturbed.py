@@ -1,0 +1,90 @@
+"""The smallest perturbed segmentation, on pictures of noise: it grows from 8 to 16 px half-way, and learns nothing.
+
+Run as a script it trains in a process of its own: `python tiny_perturbed.py OUT UNTIL_IMAGES`.
+"""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from genstruct.data.archive import Archive
+from genstruct.data.batches import Batches
+from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, PerturbedConfig
+from genstruct.segmentation.perturbed import PerturbedSegmentation
+from genstruct.train.config import TrainConfig
+from genstruct.train.distributed import current, joined
+from genstruct.train.method import Step
+from genstruct.train.randomness import Draws
+from genstruct.train.trainer import Trainer
+
+GENERATOR = GeneratorConfig(
+    size=16,
+    start_size=8,
+    stage_images=(32,),
+    shared_latent=3,
+    layer_latent=5,
+    style=8,
+    widths=(8, 8, 8),
+    discriminator_widths=(8, 8, 8),
+)
+TRAIN = TrainConfig(
+    images=80,
+    batch=8,
+    device="cpu",
+    precision="float32",
+    ema_half_life_images=16.0,
+    save_every_images=16,
+    preview_every_images=0,
+    log_every_images=16,
+    tensorboard=False,
+    threads=1,
+)
+
+
+def settings(**objective):
+    """Settings with another objective."""
+    values = {"penalty_every": 3, "leak": 0.1, **objective}
+    return PerturbedConfig(generator=GENERATOR, perturb=PerturbConfig(), objective=ObjectiveConfig(**values))
+
+
+def perturbing(config, **perturb):
+    """The same settings with another perturbation."""
+    return replace(config, perturb=replace(config.perturb, **perturb))
+
+
+def photos(count=20, size=24, masks=False):
+    """An archive of smooth noise, with masks on demand."""
+    rng = np.random.default_rng(0)
+    coarse = rng.integers(0, 256, (count, 4, 4, 3), np.uint8)
+    images = coarse.repeat(size // 4, 1).repeat(size // 4, 2)
+    return Archive.from_arrays(images, np.ascontiguousarray(images[..., 0]) if masks else None)
+
+
+def step_at(images, number=0, batch=8, total=TRAIN.images, first=0, count=None):
+    """Where a training stands after `images` images, with its draws."""
+    return Step(number, images, total, Draws(0, number, first, count or batch, batch))
+
+
+def stirred(method, seed=0):
+    """The method with all weights moved, so that gates and levels that start at zero take part."""
+    rng = torch.Generator().manual_seed(seed)
+    with torch.no_grad():
+        for parameter in method.networks.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=rng))
+    return method
+
+
+def trainer(out, config=None, **train):
+    """A trainer of this rank's share."""
+    settings_ = replace(TRAIN, **train)
+    ranks = current()
+    batches = Batches(photos(), settings_.batch, settings_.seed, "cpu", ranks.rank, ranks.world, prefetch=False)
+    return Trainer(PerturbedSegmentation(config or settings()), batches, settings_, Path(out))
+
+
+if __name__ == "__main__":
+    with joined():
+        trainer(sys.argv[1]).run(int(sys.argv[2]))
