@@ -232,9 +232,9 @@ def mask_logs(scene: Scene, framed: Tensor, grey: Tensor) -> dict[str, Tensor]:
     inside = ((scene.background - scene.foreground).abs() * mask).sum((1, 2, 3)) / (3 * mask.sum((1, 2, 3)) + 1e-6)
     return {
         "mask_area": area.mean(),
-        "mask_area_std": area.std(),
+        "mask_area_std": area.std(correction=0),
         "mask_border": framed.detach().mean(),
         "mask_grey": grey.detach().mean() / (area.mean() + 1e-6),
-        "mask_variety": mask.std(0).mean() / (area.mean() + 1e-6),
+        "mask_variety": mask.std(0, correction=0).mean() / (area.mean() + 1e-6),
         "layer_difference": inside.mean(),
     }
