@@ -87,7 +87,7 @@ def _steps(
     total = torch.full_like(weights[0], 1e-3)
     for weight, offset in zip(weights, offsets, strict=True):
         total += weight
-        total[:, offset:] += weight[:, : weight.shape[1] - offset]
+        total[:, offset:] += weight[:, : max(weight.shape[1] - offset, 0)]  # one pixel high: nothing below
     shrink = total / (total + 2 * softness)
     return shrink / total, shrink
 

@@ -26,8 +26,8 @@ LONGEST = 4
 # Largest side at which colours refine a mask; beyond, it is enlarged. Colour models need no more pixels than this.
 REFINE_SIDE = 256
 
-Image = Float[Tensor, "3 height width"]
-Mask = Float[Tensor, "1 height width"]
+Image = Float[Tensor, "3 _ _"]  # any height and width, another one for each image of a list
+Mask = Float[Tensor, "1 _ _"]
 
 
 class Segmenter:
@@ -60,21 +60,18 @@ class Segmenter:
         Raises:
             CheckpointError: No such file, truncated, of another kind, or of a newer format.
         """
-        path = Path(path)
-        file = path / RUN_FILE if path.is_dir() else path
-        if not file.is_file():
-            hint = "; is its training finished?" if path.is_dir() else ""
-            raise CheckpointError(f"{file}: no such file{hint}")
+        file = weights_file(Path(path), RUN_FILE)
         weights, about = read_weights(file)
-        network = UNet(3, 1, tuple(about["widths"]))
         try:
+            network = UNet(3, 1, tuple(about["widths"]))
             network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
-        except RuntimeError as error:
+            size, card, fingerprint = about["size"], about["card"], about["fingerprint"]
+        except (RuntimeError, KeyError) as error:
             raise CheckpointError(f"{file}: its weights do not fit its description; it is damaged") from error
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         network = network.to(device, memory_format=torch.channels_last)
-        return Segmenter(network, about["size"], about["card"], about["fingerprint"])
+        return Segmenter(network, size, card, fingerprint)
 
     def encode(self, half: bool = False) -> bytes:
         """The contents of a weights file (safetensors).
@@ -176,6 +173,14 @@ def fingerprint_of(network: torch.nn.Module) -> str:
     return digest.hexdigest()
 
 
+def weights_file(path: Path, name: str, hint: str = "is its training finished?") -> Path:
+    """`path` itself, or the file called `name` in the folder of a run. Raises CheckpointError where it is missing."""
+    file = path / name if path.is_dir() else path
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such file" + (f"; {hint}" if path.is_dir() else ""))
+    return file
+
+
 def read_weights(file: Path, kind: str = KIND) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Tensors and description of a weights file of ours.
 
@@ -185,6 +190,7 @@ def read_weights(file: Path, kind: str = KIND) -> tuple[dict[str, Tensor], dict[
     try:
         with safe_open(file, "pt") as opened:
             about = json.loads((opened.metadata() or {}).get("genstruct", "{}"))
+            about = about if isinstance(about, dict) else {}
             weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dictionary
     except (SafetensorError, OSError, ValueError) as error:
         raise CheckpointError(f"{file}: not a readable safetensors file (truncated?): {error}") from error

@@ -1,0 +1,155 @@
+"""Learning from made masks, and pseudo-labels."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from tiny_perturbed import photos, step_at
+
+from genstruct.data.sample import Sample
+from genstruct.errors import ShapeError
+from genstruct.nn.unet import UNet
+from genstruct.segmentation.labels import AGREEMENT, Labels, label, load_labels, save_labels
+from genstruct.segmentation.segmenter import Segmenter
+from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig
+
+PLAIN = MaskLearningConfig(zoom=1.0, colour=0.0)
+
+
+def network():
+    torch.manual_seed(0)
+    return UNet(3, 1, (8, 8))
+
+
+def batch(count=8, size=16, seed=0):
+    rng = torch.Generator().manual_seed(seed)
+    images = torch.rand(count, 3, size, size, generator=rng)
+    return Sample(images, torch.arange(count), (torch.rand(count, 1, size, size, generator=rng) > 0.7).float())
+
+
+def loss_of(method, sample, number=0):
+    return method.compute(method.phases[0], sample, step_at(0, number, batch=len(sample.images))).loss
+
+
+def test_images_of_weight_zero_are_ignored():
+    weights = torch.tensor([1.0, 0, 1, 1, 0, 0, 1, 1])
+    method, sample = MaskLearning(network(), 16, MaskLearningConfig(blur=0.5), weights), batch()
+    assert sample.masks is not None
+    unused = (weights == 0)[:, None, None, None]
+    other = replace(
+        sample, images=sample.images.where(~unused, 0.3), masks=torch.where(unused, 1 - sample.masks, sample.masks)
+    )
+    first, second = loss_of(method, sample), loss_of(method, other)
+    torch.testing.assert_close(first, second)
+    assert not torch.isclose(first, loss_of(MaskLearning(network(), 16, MaskLearningConfig(blur=0.5)), other))
+
+
+def test_weights_belong_to_images_by_their_index():
+    weights = torch.zeros(100)
+    weights[42] = 1
+    method, sample = MaskLearning(network(), 16, PLAIN, weights), batch(2)
+    alone = loss_of(method, replace(sample, index=torch.tensor([42, 7])))
+    assert alone > 0 and loss_of(method, replace(sample, index=torch.tensor([3, 7]))) == 0
+    both = loss_of(MaskLearning(network(), 16, PLAIN, torch.ones(100)), replace(sample, index=torch.tensor([42, 7])))
+    assert alone < both
+
+
+def test_masks_move_with_their_images():
+    images = torch.rand(8, 1, 32, 32).round().expand(-1, 3, -1, -1)
+    sample = Sample(images, torch.arange(8), images[:, :1])
+    seen = []
+    for number in range(6):
+        method = MaskLearning(network(), 16, replace(PLAIN, zoom=1.5))
+        view, masks = method._view(sample, step_at(0, number))
+        torch.testing.assert_close(view[:, :1], masks, atol=1e-5, rtol=0)
+        seen.append(masks)
+    assert not any(torch.equal(seen[0], other) for other in seen[1:])
+
+
+def test_blur_leaves_masks_and_some_images_as_they_are():
+    method, sample = MaskLearning(network(), 16, replace(PLAIN, blur=0.5)), batch(32)
+    step = step_at(0, batch=32)
+    images, masks = method._view(sample, step)
+    sharp, same = MaskLearning(network(), 16, PLAIN)._view(sample, step)
+    assert torch.equal(masks, same)
+    kept = (images == sharp).flatten(1).all(1).float().mean()
+    assert 0.2 < kept < 0.8
+
+
+def test_a_segmenter_learns_what_it_is_shown():
+    method, sample = MaskLearning(network(), 16, PLAIN), batch()
+    bright = replace(sample, masks=(sample.images.mean(1, keepdim=True) > 0.5).float())
+    adam = torch.optim.Adam(method.networks.parameters(), 0.02)
+    losses = []
+    for number in range(30):
+        adam.zero_grad()
+        loss = loss_of(method, bright, number)
+        loss.backward()
+        adam.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_an_archive_without_masks_is_refused():
+    with pytest.raises(ShapeError, match="needs an archive with masks"):
+        loss_of(MaskLearning(network(), 16, PLAIN), replace(batch(), masks=None))
+
+
+def test_empty_and_full_masks_are_an_ailment():
+    method = MaskLearning(network(), 16, PLAIN)
+    assert method.ailment({"mask_area": 0.2}, step_at(0)) is None
+    assert "0.000" in method.ailment({"mask_area": 0.0001}, step_at(0))
+    assert "0.990" in method.ailment({"mask_area": 0.99}, step_at(0))
+
+
+def test_the_rate_warms_up_and_ends_at_zero():
+    method = MaskLearning(network(), 16, PLAIN)
+    rates = [method.lr_multiplier("segmenter", step_at(images)) for images in (0, 8, 40, 80)]
+    assert rates[0] == pytest.approx(0.05) and rates[1] > 0.9
+    assert rates[2] == pytest.approx(0.5) and rates[3] == pytest.approx(0)
+
+
+# Pseudo-labels
+
+
+@pytest.fixture(scope="module")
+def labels():
+    seen = []
+    made = label(Segmenter(network(), 16), photos(20, 24), batch=8, on_progress=lambda *at: seen.append(at))
+    assert seen == [(8, 20), (16, 20), (20, 20)]
+    return made
+
+
+def test_every_photo_gets_a_label_of_its_own_size_and_an_agreement(labels):
+    assert labels.archive.masks.shape == (20, 24, 24)
+    assert labels.agreement.shape == (20,)
+    assert (labels.agreement >= 0).all() and (labels.agreement <= 1 + 1e-5).all()
+    assert (labels.archive.images == photos(20, 24).images).all()
+
+
+def test_labels_do_not_depend_on_how_photos_are_batched(labels):
+    again = label(Segmenter(network(), 16), photos(20, 24), batch=20)
+    difference = abs(again.archive.masks.astype(int) - labels.archive.masks.astype(int))
+    assert difference.max() <= 1  # rounding to bytes
+    torch.testing.assert_close(again.agreement, labels.agreement, atol=1e-3, rtol=0)
+
+
+def test_labels_come_back_from_their_folder(labels, tmp_path):
+    assert load_labels(tmp_path / "round-1", photos(20, 24)) is None
+    save_labels(tmp_path / "round-1", labels)
+    read = load_labels(tmp_path / "round-1", photos(20, 24))
+    assert (read.archive.masks == labels.archive.masks).all()
+    assert torch.equal(read.agreement, labels.agreement)
+    assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == ["agreement.npy", "labels.npy"]
+    (tmp_path / "round-1" / AGREEMENT).unlink()  # as if stopped between the two
+    assert load_labels(tmp_path / "round-1", photos(20, 24)) is None
+
+
+@pytest.mark.parametrize("keep", [0.25, 0.5, 0.9, 1.0])
+def test_weights_keep_the_share_with_the_highest_agreement(keep):
+    agreement = torch.rand(40, generator=torch.Generator().manual_seed(0))
+    weights = Labels(photos(20, 24), agreement).weights(keep)
+    assert weights.sum().item() == pytest.approx(40 * keep, abs=1)
+    assert set(weights.tolist()) <= {0.0, 1.0}
+    if keep < 1:
+        assert agreement[weights == 1].min() > agreement[weights == 0].max()
