@@ -35,16 +35,21 @@ class GeneratorConfig:
                 raise ConfigError(
                     f"generator.{name} needs {len(sizes)} entries (4 to {self.size} px), got {len(widths)}"
                 )
+        if self.start_size > self.size:
+            raise ConfigError(f"generator.start_size {self.start_size} is larger than size {self.size}")
         if self.size not in sizes or self.start_size not in sizes:
             raise ConfigError(
                 f"generator.size and start_size must be powers of two from 4, got {self.size}, {self.start_size}"
             )
-        if self.start_size > self.size:
-            raise ConfigError(f"generator.start_size {self.start_size} is larger than size {self.size}")
         if len(self.stage_images) < self.doublings:
             raise ConfigError(
                 f"generator.stage_images needs {self.doublings} entries to grow from {self.start_size} "
                 f"to {self.size} px, got {len(self.stage_images)}"
+            )
+        if min(self.shared_latent, self.layer_latent) < 0 or self.shared_latent + self.layer_latent < 1:
+            raise ConfigError(
+                "generator.shared_latent and layer_latent must not be negative, nor both 0, "
+                f"got {self.shared_latent}, {self.layer_latent}"
             )
 
     @property
@@ -85,6 +90,12 @@ class PerturbConfig:
     colour_chance: float = 0.4
     """Share of images whose colours change."""
 
+    def __post_init__(self) -> None:
+        if not 0 <= self.shift < 0.5:
+            raise ConfigError(f"perturb.shift is a share of the picture, from 0 to below 0.5, got {self.shift}")
+        if self.real_frame < 1:
+            raise ConfigError(f"perturb.real_frame must be at least 1, got {self.real_frame}")
+
 
 @dataclass(frozen=True)
 class ObjectiveConfig:
@@ -95,8 +106,9 @@ class ObjectiveConfig:
     updates: Literal["joint", "alternating"] = "joint"
     """joint trains both networks from one pass (about a third cheaper); alternating is the published order."""
     penalty: float = 0.075
-    """Weight gamma of R1 and R2 at the start (half the squared norm), or of the WGAN gradient penalty. Gradients are per
-    unit of images in [0, 1]: a quarter of a gamma published for [-1, 1]. Four times as much starves the generator."""
+    """Weight gamma of R1 and R2 at the start (half the squared norm), or of the WGAN gradient penalty. Gradients are
+    per unit of images in [0, 1]: a quarter of a gamma published for [-1, 1]. Four times as much starves the generator.
+    """
     penalty_end: float = 0.0125
     """The same at the end, reached along a cosine."""
     penalty_every: int = 8

@@ -2,6 +2,7 @@
 
 ```text
 pack images ─► starts ─► generator ─► generated pairs ─► distil ─► [label ─► learn] x rounds ─► segmenter.safetensors
+                             └──────► invert (off by default) ─► inverter.safetensors
 ```
 """
 
@@ -9,9 +10,10 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import nn
 
 from genstruct.configuration import plain
 from genstruct.data.archive import Archive
@@ -20,8 +22,12 @@ from genstruct.data.crop import Policy
 from genstruct.data.pack import pack
 from genstruct.data.sources import open_source
 from genstruct.errors import ConfigError
+from genstruct.nn.discriminator import Discriminator
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, PerturbedConfig, RateConfig
+from genstruct.segmentation.inversion import Inversion, InvertConfig, check_widths
+from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
+from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.labels import Labels, label, load_labels, save_labels
 from genstruct.segmentation.layered import LayeredGenerator
 from genstruct.segmentation.pairs import PairConfig, make_pairs
@@ -31,8 +37,9 @@ from genstruct.segmentation.starts import health_score
 from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig
 from genstruct.train import checkpoint, distributed
 from genstruct.train.config import TrainConfig
+from genstruct.train.method import Method
 from genstruct.train.report import OnProgress, Progress
-from genstruct.train.run_folder import open_run
+from genstruct.train.run_folder import MAY_DIFFER, open_run
 from genstruct.train.trainer import Trainer
 
 Reporter = Callable[[str], AbstractContextManager[OnProgress]]
@@ -78,6 +85,10 @@ class StageConfig:
     learning: MaskLearningConfig = field(default_factory=MaskLearningConfig)
     """Rates and augmentation."""
 
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise ConfigError(f"keep is a share of the images, above 0 and at most 1, got {self.keep}")
+
 
 @dataclass(frozen=True)
 class SegmentationExperiment:
@@ -100,12 +111,16 @@ class SegmentationExperiment:
     """Learning from generated pairs. Its size is that of the generator."""
     rounds: tuple[StageConfig, ...] = (StageConfig(), StageConfig())
     """Learning from pseudo-labels of the photos."""
+    invert: InvertConfig = field(default_factory=InvertConfig)
+    """The published way, for comparison; may be asked for later, of a run that is done."""
 
     def __post_init__(self) -> None:
         if any(width % 8 for width in self.widths):
             raise ConfigError(f"widths must be multiples of 8, got {list(self.widths)}")
         if self.distil.size != self.generator.size:
             raise ConfigError(f"distil.size {self.distil.size} must equal generator.size {self.generator.size}")
+        if self.invert.images:
+            check_widths(self.generator.size, self.invert.widths)
 
     def run(self, out: Path, reporter: Reporter) -> bool:
         """Do all stages that are not done yet.
@@ -119,7 +134,7 @@ class SegmentationExperiment:
         """
         if not self.data.root:
             raise ConfigError("data.root is not set: give the folder of photos, for example data.root=photos")
-        open_run(out, plain(self))
+        open_run(out, plain(self), (*MAY_DIFFER, "invert.*"))
         return Stages(self, out, reporter).run()
 
     @property
@@ -155,7 +170,7 @@ class Stages:
         if segmenter is None:
             return False
         self._publish(segmenter, RUN_FILE)
-        return True
+        return self.experiment.invert.images == 0 or self.invert(generator, archive) is not None
 
     def pack(self) -> Archive:
         """The photos as an archive, made once."""
@@ -176,13 +191,10 @@ class Stages:
             return None
         config = self.experiment.train
         method = PerturbedSegmentation(self.experiment.perturbed, config.seed)
-        with self._batches(archive, config) as batches, self.reporter("generator") as progress:
-            trainer = Trainer(method, batches, config, folder, progress, resume)
-            if trainer.run().interrupted:
-                return None
-        return trainer.networks()["generator"].eval()
+        networks = self._trained("generator", folder, method, archive, config, resume)
+        return None if networks is None else networks["generator"].eval()
 
-    def _best_start(self, archive: Archive) -> Path | str | None:
+    def _best_start(self, archive: Archive) -> Path | Literal["auto"] | None:
         """The checkpoint of the healthiest of several short trainings; "auto" if there is to be only one."""
         starts, experiment = self.experiment.starts, self.experiment
         if starts.count < 2:
@@ -225,6 +237,22 @@ class Stages:
         network = self._fresh(number) if stage.fresh else segmenter.network.requires_grad_(True).train()
         return self._learn(name, folder, stage, labels.archive, network, labels.weights(stage.keep))
 
+    def invert(self, generator: LayeredGenerator, archive: Archive) -> Inverter | None:
+        """An encoder that has learned to find codes of photos, with its generator."""
+        experiment, settings = self.experiment, self.experiment.invert
+        if (self.out / INVERTER_FILE).exists():
+            return Inverter.load(self.out / INVERTER_FILE, str(self.device))
+        discriminator = self._discriminator() if settings.features > 0 else None
+        method = Inversion(generator, experiment.generator.size, settings, discriminator, experiment.train.seed)
+        config = self._later(settings.images, settings.batch)
+        networks = self._trained("invert", self.out / "invert", method, archive, config)
+        if networks is None:
+            return None
+        card = {**self._card("invert"), "inverter_images": settings.images}
+        inverter = Inverter(networks["encoder"], generator, experiment.generator, settings, card)
+        self._publish(inverter, INVERTER_FILE)
+        return inverter
+
     def _labels(self, folder: Path, name: str, segmenter: Segmenter, archive: Archive) -> Labels:
         labels = load_labels(folder, archive)
         if labels is None:
@@ -246,18 +274,39 @@ class Stages:
         weights: torch.Tensor | None,
     ) -> Segmenter | None:
         """Train a segmenter on an archive with masks and write it."""
-        base = self.experiment.train
-        config = replace(
-            base, images=stage.images, batch=stage.batch, ema_half_life_images=stage.images / 20, preview_every_images=0
-        )
+        config = replace(self._later(stage.images, stage.batch), preview_every_images=0)
         method = MaskLearning(network, stage.size, stage.learning, weights)
-        with self._batches(archive, config) as batches, self.reporter(name) as progress:
-            trainer = Trainer(method, batches, config, folder, progress)
-            if trainer.run().interrupted:
-                return None
-        segmenter = Segmenter(trainer.networks()["segmenter"], stage.size, self._card(name))
+        networks = self._trained(name, folder, method, archive, config)
+        if networks is None:
+            return None
+        segmenter = Segmenter(networks["segmenter"], stage.size, self._card(name))
         self._publish(segmenter, f"{folder.name}/{RUN_FILE}")
         return segmenter
+
+    def _trained(
+        self,
+        name: str,
+        folder: Path,
+        method: Method,
+        archive: Archive,
+        config: TrainConfig,
+        resume: Path | Literal["auto"] = "auto",
+    ) -> nn.ModuleDict | None:
+        """The networks to use once trained; None when a signal stopped it."""
+        with self._batches(archive, config) as batches, self.reporter(name) as progress:
+            trainer = Trainer(method, batches, config, folder, progress, resume)
+            return None if trainer.run().interrupted else trainer.networks()
+
+    def _discriminator(self) -> Discriminator:
+        network = PerturbedSegmentation(self.experiment.perturbed).networks["discriminator"]
+        network.load_state_dict(checkpoint.load_networks(self.out / "generator")["discriminator"])
+        assert isinstance(network, Discriminator)
+        return network.to(self.device)
+
+    def _later(self, images: int, batch: int) -> TrainConfig:
+        """Settings of a training after the adversarial one, whose networks have other names and are not compiled."""
+        base = self.experiment.train
+        return replace(base, images=images, batch=batch, ema_half_life_images=images / 20, compile=())
 
     def _fresh(self, number: int) -> UNet:
         with torch.random.fork_rng(devices=[]):
@@ -268,11 +317,11 @@ class Stages:
         file = folder / RUN_FILE
         return Segmenter.load(file, str(self.device)) if file.exists() else None
 
-    def _publish(self, segmenter: Segmenter, name: str) -> None:
+    def _publish(self, model: Segmenter | Inverter, name: str) -> None:
         if distributed.current().main:
             file = self.out / name
             partial = file.with_suffix(".partial")
-            partial.write_bytes(segmenter.encode())
+            partial.write_bytes(model.encode())
             partial.replace(file)
         distributed.barrier()
 

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from genstruct.data.archive import Archive
-from genstruct.errors import GenstructError
+from genstruct.errors import ConfigError, GenstructError
 from genstruct.losses.mask import area, binarisation, border
 from genstruct.segmentation.layered import LayeredGenerator, Scene
 from genstruct.train.randomness import Draws
@@ -28,6 +28,10 @@ class PairConfig:
     """Pairs are dropped whose mean of min(m, 1 - m) exceeds this share of the mask's area."""
     border: float = 0.15
     """Pairs are dropped whose mask covers more than this share of the picture's frame."""
+
+    def __post_init__(self) -> None:
+        if self.count < 1:
+            raise ConfigError(f"pairs.count must be at least 1, got {self.count}")
 
 
 def make_pairs(

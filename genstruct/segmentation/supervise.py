@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from genstruct.data.augment import view_sample
 from genstruct.data.sample import Sample
-from genstruct.errors import ShapeError
+from genstruct.errors import ConfigError, ShapeError
 from genstruct.losses.mask import area
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.augmentation import change_colour
@@ -39,6 +39,10 @@ class MaskLearningConfig:
     """Strength of the colour change."""
     blur: float = 0.0
     """Share of images that are halved and enlarged again, so that generated and real images look alike."""
+
+    def __post_init__(self) -> None:
+        if self.zoom < 1:
+            raise ConfigError(f"learning.zoom must be at least 1, got {self.zoom}")
 
 
 class MaskLearning:

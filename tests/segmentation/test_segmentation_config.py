@@ -1,0 +1,95 @@
+"""Settings of segmentation: how the resolution grows, and mistakes that are told before anything runs."""
+
+from dataclasses import replace
+
+import pytest
+
+from genstruct.errors import ConfigError
+from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig
+from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig, Stages
+from genstruct.segmentation.inversion import InvertConfig
+from genstruct.segmentation.pairs import PairConfig
+from genstruct.segmentation.supervise import MaskLearningConfig
+
+GROWING = GeneratorConfig(size=64, start_size=16, stage_images=(100, 50))
+
+
+def test_the_resolution_doubles_after_each_stage():
+    sizes = {images: GROWING.size_at(images) for images in (0, 99, 100, 149, 150, 10_000)}
+    assert sizes == {0: 16, 99: 16, 100: 32, 149: 32, 150: 64, 10_000: 64}
+
+
+def test_a_generator_that_starts_at_its_full_size_never_grows():
+    config = replace(GROWING, start_size=64)
+    assert config.doublings == 0 and config.size_at(0) == config.size_at(1_000) == 64
+
+
+def test_further_stages_than_there_are_doublings_are_ignored():
+    assert replace(GROWING, size=32, stage_images=(100, 50, 10)).size_at(10_000) == 32
+
+
+@pytest.mark.parametrize("size", [4, 8, 16, 128])
+def test_sizes_are_all_powers_of_two_from_four(size):
+    config = GeneratorConfig(size, start_size=size, widths=(8,) * 6, discriminator_widths=(8,) * 6)
+    assert config.sizes == tuple(2**i for i in range(2, size.bit_length()))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"widths": (8, 8, 8)}, r"generator\.widths needs 5 entries \(4 to 64 px\), got 3"),
+        ({"discriminator_widths": (8,)}, r"generator\.discriminator_widths needs 5 entries"),
+        ({"size": 48}, "powers of two from 4, got 48, 16"),
+        ({"start_size": 24}, "powers of two from 4, got 64, 24"),
+        ({"size": 2, "start_size": 2}, "powers of two"),
+        ({"start_size": 128}, "start_size 128 is larger than size 64"),
+        ({"stage_images": (100,)}, "stage_images needs 2 entries to grow from 16 to 64 px, got 1"),
+        ({"shared_latent": 0, "layer_latent": 0}, "nor both 0"),
+        ({"layer_latent": -1}, "must not be negative"),
+    ],
+)
+def test_generators_that_cannot_be_are_refused(change, message):
+    with pytest.raises(ConfigError, match=message):
+        replace(GROWING, **change)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: PerturbConfig(shift=0.6), "perturb.shift"),
+        (lambda: PerturbConfig(shift=-0.1), "perturb.shift"),
+        (lambda: PerturbConfig(real_frame=0.9), "real_frame must be at least 1"),
+        (lambda: ObjectiveConfig(penalty_every=0), "penalty_every must be at least 1"),
+        (lambda: ObjectiveConfig(minimum_area=0.5, maximum_area=0.5), "minimum_area < maximum_area"),
+        (lambda: ObjectiveConfig(maximum_area=1.5), "maximum_area <= 1"),
+        (lambda: PairConfig(count=0), "pairs.count must be at least 1"),
+        (lambda: MaskLearningConfig(zoom=0.5), "zoom must be at least 1"),
+        (lambda: StageConfig(keep=0.0), "keep is a share"),
+        (lambda: StageConfig(keep=90.0), "keep is a share"),
+        (lambda: InvertConfig(images=-1), "invert.images must not be negative"),
+        (lambda: InvertConfig(zoom=0.5), "invert.batch and zoom must be at least 1"),
+        (lambda: SegmentationExperiment(widths=(24, 20)), "widths must be multiples of 8"),
+        (lambda: SegmentationExperiment(distil=StageConfig(size=64)), "distil.size 64 must equal generator.size 32"),
+        (lambda: SegmentationExperiment(invert=InvertConfig(100, widths=(8,))), "invert.widths needs 4 entries"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+def test_an_encoder_that_is_not_wanted_need_not_fit():
+    SegmentationExperiment(invert=InvertConfig(0, widths=()))
+
+
+def test_a_run_without_photos_says_what_is_missing(tmp_path):
+    with pytest.raises(ConfigError, match=r"data\.root is not set"):
+        SegmentationExperiment().run(tmp_path / "run", lambda stage: None)
+    assert not (tmp_path / "run").exists()
+
+
+def test_later_trainings_do_not_compile_networks_that_they_do_not_have(tmp_path):
+    experiment = SegmentationExperiment()
+    experiment = replace(experiment, train=replace(experiment.train, compile=("generator",), seed=7))
+    later = Stages(experiment, tmp_path, lambda stage: None)._later(images=100, batch=4)
+    assert (later.compile, later.images, later.batch, later.seed) == ((), 100, 4, 7)

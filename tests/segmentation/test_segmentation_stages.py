@@ -1,0 +1,164 @@
+"""From a folder of photos to a segmenter: a run that is stopped anywhere ends as one that was not."""
+
+import json
+import os
+import signal
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from genstruct.data.synthetic import write_scenes
+from genstruct.errors import ConfigError
+from genstruct.experiments import load_experiment
+from genstruct.segmentation.experiment import INVERTER_FILE, StartConfig
+from genstruct.segmentation.inversion import InvertConfig
+from genstruct.segmentation.invert import Inverter
+from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
+
+TINY = Path(__file__).parents[2] / "configs" / "tiny" / "segmentation.yaml"
+INVERT = InvertConfig(images=32, batch=8, widths=(8, 8, 8), features=0.1, steps=2)
+
+
+class KilledError(Exception):
+    """Stands for a process that ends at once."""
+
+
+class Reporter:
+    """Notes stages and what is said in them; `at(stage, progress)` may act."""
+
+    def __init__(self, at=lambda stage, progress: None):
+        self.at, self.stages, self.events = at, [], []
+
+    @contextmanager
+    def __call__(self, stage):
+        self.stages.append(stage)
+
+        def show(progress):
+            if progress.event:
+                self.events.append(progress.event)
+            self.at(stage, progress)
+
+        yield show
+
+
+def kill_in(name, images):
+    def at(stage, progress):
+        if stage == name and progress.images >= images:
+            raise KilledError
+
+    return at
+
+
+def interrupt_in(name):
+    def at(stage, progress):
+        if stage == name and not progress.event:  # events come at the start, before signals are caught
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return at
+
+
+@pytest.fixture(scope="module")
+def experiment(tmp_path_factory):
+    root = write_scenes(tmp_path_factory.mktemp("data") / "scenes", 12, 20)
+    made = load_experiment(TINY, [f"data.root={root}", "starts.count=2", "starts.images=16"])
+    return replace(made, invert=INVERT)
+
+
+@pytest.fixture(scope="module")
+def whole(experiment, tmp_path_factory):
+    out, reporter = tmp_path_factory.mktemp("runs") / "whole", Reporter()
+    assert experiment.run(out, reporter)
+    return out, reporter
+
+
+def results(out):
+    return {name: (out / name).read_bytes() for name in (RUN_FILE, INVERTER_FILE)}
+
+
+def test_all_stages_run_in_order(whole):
+    out, reporter = whole
+    assert reporter.stages == [
+        *("pack", "start 1", "start 2", "generator", "pairs", "distil", "round 1: label", "round 1", "invert")
+    ]
+    assert any("generated masks are usable" in event for event in reporter.events)
+    assert any(event.startswith("health") for event in reporter.events)
+    assert not list(out.rglob("*.partial"))
+
+
+def test_the_end_is_a_segmenter_and_an_inverter_with_cards(whole, experiment):
+    out, _ = whole
+    segmenter, inverter = Segmenter.load(out, "cpu"), Inverter.load(out, "cpu")
+    assert segmenter.size == experiment.rounds[0].size
+    assert segmenter.card["stage"] == "round 1" and segmenter.card["data"] == experiment.data.root
+    assert inverter.card["inverter_images"] == 32
+    (mask,) = segmenter.predict([torch.rand(3, 30, 20)])
+    assert mask.shape == (1, 30, 20)
+
+
+def test_a_run_killed_once_in_every_stage_ends_like_one_that_was_not(experiment, whole, tmp_path):
+    places = {
+        "start 2": 16,
+        "generator": 32,
+        "pairs": 0,
+        "distil": 16,
+        "round 1: label": 0,
+        "round 1": 16,
+        "invert": 16,
+    }
+    for stage, images in places.items():
+        with pytest.raises(KilledError):
+            experiment.run(tmp_path, Reporter(kill_in(stage, images)))
+    assert experiment.run(tmp_path, Reporter())
+    assert results(tmp_path) == results(whole[0])
+
+
+def test_a_signal_stops_with_everything_saved_and_the_same_call_goes_on(experiment, whole, tmp_path):
+    for stage in ("start 1", "generator", "distil", "round 1", "invert"):
+        reporter = Reporter(interrupt_in(stage))
+        assert not experiment.run(tmp_path, reporter)
+        assert reporter.stages[-1] == stage
+    assert experiment.run(tmp_path, Reporter())
+    assert results(tmp_path) == results(whole[0])
+
+
+def test_a_finished_run_does_nothing_again(experiment, whole):
+    out, _ = whole
+    before = {path: path.read_bytes() for path in (out.rglob("*.pt"))} | results(out)
+    images = json.loads((out / "generator" / "log.jsonl").read_text().splitlines()[-1])["images"]
+    reporter = Reporter()
+    assert experiment.run(out, reporter)
+    assert reporter.stages == ["pack", "generator"]
+    assert {path: path.read_bytes() for path in (out.rglob("*.pt"))} | results(out) == before
+    assert json.loads((out / "generator" / "log.jsonl").read_text().splitlines()[-1])["images"] == images
+
+
+def test_another_run_is_not_continued_by_mistake(experiment, whole):
+    with pytest.raises(ConfigError, match=r"holds a run with another pairs\.count"):
+        replace(experiment, pairs=replace(experiment.pairs, count=20)).run(whole[0], Reporter())
+
+
+def test_an_inverter_may_be_asked_for_later(experiment, whole, tmp_path):
+    without = replace(experiment, invert=InvertConfig())
+    assert without.run(tmp_path, Reporter())
+    assert not (tmp_path / INVERTER_FILE).exists()
+    reporter = Reporter()
+    assert experiment.run(tmp_path, reporter)
+    assert reporter.stages == ["pack", "generator", "invert"]
+    assert results(tmp_path) == results(whole[0])
+
+
+def test_a_round_may_go_on_with_the_weights_before_it(experiment, tmp_path):
+    (stage,) = experiment.rounds
+    short = replace(experiment, train=replace(experiment.train, images=16), starts=StartConfig())
+    going_on = replace(short, rounds=(replace(stage, fresh=False),), invert=InvertConfig())
+    with pytest.raises(KilledError):
+        going_on.run(tmp_path / "parts", Reporter(kill_in("round 1", 16)))
+    assert going_on.run(tmp_path / "parts", Reporter()) and going_on.run(tmp_path / "whole", Reporter())
+    ends = [(tmp_path / name / RUN_FILE).read_bytes() for name in ("parts", "whole")]
+    assert ends[0] == ends[1]
+    distilled, learned = (Segmenter.load(tmp_path / "whole" / name, "cpu").network for name in ("distil", RUN_FILE))
+    moved = (learned.head.weight - distilled.head.weight).abs().max()
+    assert 0 < moved < 0.1  # four steps away, not another start
