@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -28,7 +29,7 @@ from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, Pert
 from genstruct.segmentation.inversion import Inversion, InvertConfig, check_widths
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
-from genstruct.segmentation.labels import Labels, label, load_labels, save_labels
+from genstruct.segmentation.labels import Labels, calibrate, label, load_labels, save_labels
 from genstruct.segmentation.layered import LayeredGenerator
 from genstruct.segmentation.pairs import PairConfig, make_pairs
 from genstruct.segmentation.perturbed import PerturbedSegmentation
@@ -79,7 +80,7 @@ class StageConfig:
     batch: int = 32
     """Images of one step."""
     keep: float = 0.9
-    """Share of the pseudo-labels to learn from, those on which segmenter and refinement agree most."""
+    """Share of the pseudo-labels to learn from, the most decided ones."""
     fresh: bool = True
     """Start from new weights; otherwise go on with those of the round before."""
     learning: MaskLearningConfig = field(default_factory=MaskLearningConfig)
@@ -162,7 +163,7 @@ class Stages:
         generator = self.generate(archive)
         if generator is None:
             return False
-        segmenter = self.distil(generator)
+        segmenter = self.distil(generator, archive)
         for number, stage in enumerate(self.experiment.rounds, 1):
             if segmenter is None:
                 return False
@@ -217,7 +218,7 @@ class Stages:
                 progress(Progress(result.images, config.images, event=f"health {scores[newest]:.3f}"))
         return max(scores, key=scores.__getitem__)
 
-    def distil(self, generator: LayeredGenerator) -> Segmenter | None:
+    def distil(self, generator: LayeredGenerator, photos: Archive) -> Segmenter | None:
         """A segmenter that has learned from generated pairs."""
         experiment, stage = self.experiment, self.experiment.distil
         folder = self.out / "distil"
@@ -226,7 +227,7 @@ class Stages:
         with self.reporter("pairs") as progress:
             pairs, passed = make_pairs(generator, experiment.generator.size, experiment.pairs, experiment.train.seed)
             progress(Progress(len(pairs), len(pairs), event=f"{passed:.0%} of generated masks are usable"))
-        return self._learn("distil", folder, stage, pairs, self._fresh(0), None)
+        return self._learn("distil", folder, stage, pairs, self._fresh(0), torch.ones(len(pairs)), photos)
 
     def round(self, number: int, stage: StageConfig, segmenter: Segmenter, archive: Archive) -> Segmenter | None:
         """A segmenter that has learned from pseudo-labels by the one before."""
@@ -235,7 +236,7 @@ class Stages:
             return done
         labels = self._labels(folder, name, segmenter, archive)
         network = self._fresh(number) if stage.fresh else segmenter.network.requires_grad_(True).train()
-        return self._learn(name, folder, stage, labels.archive, network, labels.weights(stage.keep))
+        return self._learn(name, folder, stage, labels.archive, network, labels.weights(stage.keep), archive)
 
     def invert(self, generator: LayeredGenerator, archive: Archive) -> Inverter | None:
         """An encoder that has learned to find codes of photos, with its generator."""
@@ -258,7 +259,7 @@ class Stages:
         if labels is None:
             with self.reporter(f"{name}: label") as progress:
                 labels = label(segmenter, archive, on_progress=counted(progress))
-                progress(Progress(0, 1, event=f"agreement {labels.agreement.mean():.3f}"))
+                progress(Progress(0, 1, event=f"decidedness {labels.decided.mean():.3f}"))
             if distributed.current().main:
                 save_labels(folder, labels)
             distributed.barrier()
@@ -271,15 +272,19 @@ class Stages:
         stage: StageConfig,
         archive: Archive,
         network: UNet,
-        weights: torch.Tensor | None,
+        weights: torch.Tensor,
+        photos: Archive,
     ) -> Segmenter | None:
-        """Train a segmenter on an archive with masks and write it."""
+        """Train a segmenter on an archive with masks, calibrate it on the photos, and write it."""
         config = replace(self._later(stage.images, stage.batch), preview_every_images=0)
         method = MaskLearning(network, stage.size, stage.learning, weights)
         networks = self._trained(name, folder, method, archive, config)
         if networks is None:
             return None
-        segmenter = Segmenter(networks["segmenter"], stage.size, self._card(name))
+        segmenter = Segmenter(networks["segmenter"], stage.size)
+        area = taught_area(archive, weights)
+        threshold = calibrate(segmenter, photos, area)
+        segmenter.card = {**self._card(name), "taught_area": area, "threshold": threshold}
         self._publish(segmenter, f"{folder.name}/{RUN_FILE}")
         return segmenter
 
@@ -338,6 +343,14 @@ class Stages:
     def _batches(self, archive: Archive, config: TrainConfig) -> Batches:
         ranks = distributed.current()
         return Batches(archive, config.batch, config.seed, self.device, ranks.rank, ranks.world)
+
+
+def taught_area(archive: Archive, weights: torch.Tensor) -> float:
+    """Mean share of the picture that the masks cover which a segmenter learned from."""
+    assert archive.masks is not None
+    used = np.flatnonzero(weights.numpy())
+    areas = [archive.masks[part].mean() / 255 * len(part) for part in np.array_split(used, max(1, len(used) // 500))]
+    return float(sum(areas) / len(used))
 
 
 def counted(progress: OnProgress) -> Callable[[int, int], None]:

@@ -93,14 +93,6 @@ def refine(
     return mask
 
 
-def agreement(
-    soft: Float[Tensor, "batch 1 height width"], refined: Float[Tensor, "batch 1 height width"]
-) -> Float[Tensor, " batch"]:
-    """How far network and refinement mean the same object, in [0, 1]: their soft intersection over union."""
-    both, either = torch.minimum(soft, refined).sum((1, 2, 3)), torch.maximum(soft, refined).sum((1, 2, 3))
-    return both / either.clamp(min=1e-6)
-
-
 def calibrated_threshold(soft: Float[Tensor, "batch 1 height width"], area: Float[Tensor, " batch"] | float) -> float:
     """The threshold at which masks have, all together, a wanted area.
 

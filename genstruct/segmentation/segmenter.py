@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from genstruct.errors import CheckpointError, ShapeError
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.refine import refine
+from genstruct.segmentation.refine import RefineSettings, refine
 
 KIND = "genstruct segmenter"
 FORMAT = 1
@@ -25,6 +26,9 @@ RUN_FILE = "segmenter.safetensors"
 LONGEST = 4
 # Largest side at which colours refine a mask; beyond, it is enlarged. Colour models need no more pixels than this.
 REFINE_SIDE = 256
+
+# Segmenters are calibrated: 1/2 is undecided.
+CALIBRATED = RefineSettings(threshold=0.5)
 
 Image = Float[Tensor, "3 _ _"]  # any height and width, another one for each image of a list
 Mask = Float[Tensor, "1 _ _"]
@@ -115,11 +119,13 @@ class Segmenter:
 
     @torch.inference_mode()
     def logits(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 h w"]:
-        """Logits at working resolution: the mean of the images and their mirror images."""
+        """Logits at working resolution: the mean of the images and their mirror images, calibrated by the card's
+        `threshold` (a probability of the bare network, 1/2 if it has none) such that 0 is undecided."""
         small = resize_to(images, working_size(images.shape[-2:], self.size))
         small = small.contiguous(memory_format=torch.channels_last)
         both = self.network(small).float() + self.network(small.flip(-1)).float().flip(-1)
-        return both / 2
+        threshold = self.card.get("threshold", 0.5)
+        return both / 2 - math.log(threshold / (1 - threshold))
 
     @torch.inference_mode()
     def _predict(
@@ -128,7 +134,7 @@ class Segmenter:
         size = images.shape[-2:]
         mask = resize_to(self.logits(images), limited(size, REFINE_SIDE) if refined else size).sigmoid()
         if refined:
-            mask = refine(resize_to(images, mask.shape[-2:]), mask)
+            mask = refine(resize_to(images, mask.shape[-2:]), mask, CALIBRATED)
         return resize_to(mask, size).clamp(0, 1)
 
 

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from genstruct.errors import ShapeError
 from genstruct.segmentation.contrast import NEIGHBOURS, contrast_weights, smooth_regions
-from genstruct.segmentation.refine import Palette, agreement, calibrated_threshold, perceptual, refine
+from genstruct.segmentation.refine import Palette, calibrated_threshold, perceptual, refine
 
 SIZE = 64
 
@@ -76,13 +76,6 @@ def test_one_colour_and_one_probability_stay_finite(value: float) -> None:
 def test_masks_of_another_size_are_refused() -> None:
     with pytest.raises(ShapeError, match="do not belong"):
         refine(torch.rand(2, 3, 8, 8), torch.rand(2, 1, 8, 9))
-
-
-def test_agreement_is_one_for_the_same_masks_and_zero_for_disjoint_ones() -> None:
-    mask = torch.zeros(2, 1, 4, 4)
-    mask[:, :, :2] = 1
-    assert agreement(mask, mask).tolist() == [1, 1]
-    assert agreement(mask, 1 - mask).tolist() == [0, 0]
 
 
 def test_a_calibrated_threshold_gives_the_wanted_area() -> None:

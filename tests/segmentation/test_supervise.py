@@ -9,7 +9,7 @@ from tiny_perturbed import photos, step_at
 from genstruct.data.sample import Sample
 from genstruct.errors import ShapeError
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.labels import AGREEMENT, Labels, label, load_labels, save_labels
+from genstruct.segmentation.labels import DECIDED, Labels, decidedness, label, load_labels, save_labels
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig
 
@@ -120,10 +120,10 @@ def labels():
     return made
 
 
-def test_every_photo_gets_a_label_of_its_own_size_and_an_agreement(labels):
+def test_every_photo_gets_a_label_of_its_own_size_and_how_decided_it_is(labels):
     assert labels.archive.masks.shape == (20, 24, 24)
-    assert labels.agreement.shape == (20,)
-    assert (labels.agreement >= 0).all() and (labels.agreement <= 1 + 1e-5).all()
+    assert labels.decided.shape == (20,)
+    assert (labels.decided >= 0).all() and (labels.decided <= 1 + 1e-5).all()
     assert (labels.archive.images == photos(20, 24).images).all()
 
 
@@ -131,7 +131,7 @@ def test_labels_do_not_depend_on_how_photos_are_batched(labels):
     again = label(Segmenter(network(), 16), photos(20, 24), batch=20)
     difference = abs(again.archive.masks.astype(int) - labels.archive.masks.astype(int))
     assert difference.max() <= 1  # rounding to bytes
-    torch.testing.assert_close(again.agreement, labels.agreement, atol=1e-3, rtol=0)
+    torch.testing.assert_close(again.decided, labels.decided, atol=1e-3, rtol=0)
 
 
 def test_labels_come_back_from_their_folder(labels, tmp_path):
@@ -139,17 +139,23 @@ def test_labels_come_back_from_their_folder(labels, tmp_path):
     save_labels(tmp_path / "round-1", labels)
     read = load_labels(tmp_path / "round-1", photos(20, 24))
     assert (read.archive.masks == labels.archive.masks).all()
-    assert torch.equal(read.agreement, labels.agreement)
-    assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == ["agreement.npy", "labels.npy"]
-    (tmp_path / "round-1" / AGREEMENT).unlink()  # as if stopped between the two
+    assert torch.equal(read.decided, labels.decided)
+    assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == ["decided.npy", "labels.npy"]
+    (tmp_path / "round-1" / DECIDED).unlink()  # as if stopped between the two
     assert load_labels(tmp_path / "round-1", photos(20, 24)) is None
 
 
 @pytest.mark.parametrize("keep", [0.25, 0.5, 0.9, 1.0])
-def test_weights_keep_the_share_with_the_highest_agreement(keep):
-    agreement = torch.rand(40, generator=torch.Generator().manual_seed(0))
-    weights = Labels(photos(20, 24), agreement).weights(keep)
+def test_weights_keep_the_share_with_the_most_decided_labels(keep):
+    decided = torch.rand(40, generator=torch.Generator().manual_seed(0))
+    weights = Labels(photos(20, 24), decided).weights(keep)
     assert weights.sum().item() == pytest.approx(40 * keep, abs=1)
     assert set(weights.tolist()) <= {0.0, 1.0}
     if keep < 1:
-        assert agreement[weights == 1].min() > agreement[weights == 0].max()
+        assert decided[weights == 1].min() > decided[weights == 0].max()
+
+
+def test_a_label_is_decided_where_no_pixel_stays_between_object_and_background():
+    crisp, torn = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
+    crisp[..., 4:12, 4:12], torn[..., 4:12, 4:12] = 1.0, 0.5
+    assert decidedness(torch.cat([crisp, torn])).tolist() == pytest.approx([64 / 65, 0.0])
