@@ -58,7 +58,8 @@ def arguments() -> argparse.ArgumentParser:
 def demo(args: argparse.Namespace) -> "DemoReport":
     """The demo of a command line."""
     from genstruct.experiments import load_experiment
-    from genstruct.segmentation.showcase import DemoConfig, run_demo
+    from genstruct.segmentation.showcase import run_demo
+    from genstruct.segmentation.showcase_photos import DemoConfig
     from genstruct.train.progress import ProgressLine
 
     experiment = load_experiment(args.config)

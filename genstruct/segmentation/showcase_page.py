@@ -27,7 +27,7 @@ from genstruct.train.randomness import Draws
 
 SIDE = 192
 """Longest side of a photo on the page, pixels."""
-ON_SHEET, ON_PAGE, GENERATED = 3, 8, 4
+ON_SHEET, ON_PAGE, GENERATED = 3, 8, 3
 MOVED = 0.125
 """How far the composite moves the object, share of the picture's width."""
 Row = dict[str, Tensor]
@@ -43,6 +43,7 @@ class Shown:
         masks: Their folder.
         scores: Where truth is known.
         card: Of the weights.
+        on_sheet: Whether to show it on the contact sheet, too.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Shown:
     masks: Path
     scores: MaskReport | None
     card: Mapping[str, Any]
+    on_sheet: bool = True
 
 
 def write_looks(
@@ -74,9 +76,9 @@ def write_looks(
     """
     rows = {model.title: photo_rows(photos, model.masks, ON_PAGE) for model in models}
     generated = generated_rows(load_generator(experiment, run), experiment.generator.size, GENERATED)
-    labelled = [(model.name, row) for model in models for row in rows[model.title][:ON_SHEET]]
+    labelled = [(model.name, row) for model in models if model.on_sheet for row in rows[model.title][:ON_SHEET]]
     labelled += [("generated", row) for row in generated]
-    write_png(sheet, contact_sheet([row for _, row in labelled], [label for label, _ in labelled]))
+    write_png(sheet, contact_sheet([row for _, row in labelled], [label for label, _ in labelled], SIDE))
     sections = [_section(model, rows[model.title]) for model in models]
     if any(model.scores for model in models):
         sections.insert(0, Section("Scores", table=score_table(models)))

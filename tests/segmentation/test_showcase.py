@@ -12,11 +12,9 @@ from genstruct.data.synthetic import write_scenes
 from genstruct.errors import OutputError
 from genstruct.experiments import load_experiment
 from genstruct.segmentation.segmenter import Segmenter
-from genstruct.segmentation.showcase import DemoConfig, claim, prepare_photos, run_demo, split
+from genstruct.segmentation.showcase import claim, run_demo
 from genstruct.segmentation.showcase_page import layers_of
-
-# labels.as_unit hands torch a read-only memory map, which warns once (reported).
-pytestmark = pytest.mark.filterwarnings("ignore:The given NumPy array is not writable")
+from genstruct.segmentation.showcase_photos import DemoConfig, prepare_photos, split
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny" / "segmentation.yaml"
 SMALL = DemoConfig(train=24, test=4, size=20)
@@ -46,9 +44,9 @@ def test_the_demo_trains_predicts_scores_and_writes_a_page_and_a_sheet(demo):
     columns = ["photo", "background", "foreground", "mask", "composite", "cut-out", "true mask"]
     assert all(f">{name}</div>" in page for name in columns)
     with Image.open(report.sheet) as sheet:
-        # 3 photos each without and with refinement, 4 generated scenes; 128 px a cell
-        assert sheet.height > 10 * 128
-        assert sheet.width > 7 * 128
+        # 3 photos refined and 3 generated scenes, in cells of 192 px
+        assert 6 * 192 < sheet.height < 7 * 192 + 100
+        assert sheet.width > 7 * 192
     assert json.loads((report.page.parent / "scores.json").read_text())["trained just now"]["scored"] == 4
     assert len(said) == 3
 
