@@ -81,7 +81,8 @@ def publish(
     if there and not overwrite:
         raise OutputError(f"{', '.join(there)} there already; choose another name, or --overwrite")
     segmenter = Segmenter.load(run, "cpu")
-    card = {**history(run, segmenter), "refine": refine, "scores": {k: read_scores(v) for k, v in scores.items()}}
+    card = {**segmenter.card, **history(run), "refine": refine}  # the run's card also calibrates predictions
+    card["scores"] = {name: read_scores(file) for name, file in scores.items()}
     if about:
         card["about"] = about
     rounded = in_half_precision(segmenter, card)
@@ -95,7 +96,7 @@ def publish(
     return Published(weights, card_file, rounded.card, len(contents))
 
 
-def history(run: Path, segmenter: Segmenter) -> dict[str, Any]:
+def history(run: Path) -> dict[str, Any]:
     """What a run's folder tells of how its weights came to be: data, commands, images seen, seeds, versions."""
     try:
         config = yaml.safe_load((run / CONFIG).read_text(encoding="utf-8"))
@@ -110,7 +111,6 @@ def history(run: Path, segmenter: Segmenter) -> dict[str, Any]:
         "commands": list(dict.fromkeys(command_line(session["command"]) for session in sessions)),
         "images": images_seen(config),
         "seeds": seeds(config),
-        "stage": segmenter.card.get("stage", ""),
         "commit": (last.get("git") or {}).get("commit", ""),
         "torch": last["packages"]["torch"],
         "device": ", ".join(last["gpus"]) or f"{last['cpus']} CPU cores",

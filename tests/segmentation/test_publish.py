@@ -40,7 +40,9 @@ def run(tmp_path):
     with torch.random.fork_rng():
         torch.manual_seed(0)
         network = UNet(3, 1, (8, 16))
-    (folder / "segmenter.safetensors").write_bytes(Segmenter(network, 16, {"stage": "round 2"}).encode())
+    (folder / "segmenter.safetensors").write_bytes(
+        Segmenter(network, 16, {"stage": "round 2", "threshold": 0.3}).encode()
+    )
     return folder
 
 
