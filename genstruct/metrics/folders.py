@@ -80,6 +80,8 @@ def list_pictures(folder: Path) -> list[str]:
     if not folder.is_dir():
         raise DataError(f"{folder} is not a folder of pictures")
     relative = (path.relative_to(folder) for path in folder.rglob("*") if path.suffix.lower() in PICTURES)
+    if (folder / "masks.jsonl").exists():  # written by `genstruct masks`, whose pictures to look at are no masks
+        relative = (path for path in relative if path.parts[0] not in ("overlay", "cutout"))
     return sorted(path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts))
 
 

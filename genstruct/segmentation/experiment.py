@@ -135,8 +135,14 @@ class SegmentationExperiment:
         """
         if not self.data.root:
             raise ConfigError("data.root is not set: give the folder of photos, for example data.root=photos")
-        open_run(out, plain(self), (*MAY_DIFFER, "invert.*"))
+        settings = {"experiment": "segmentation", **plain(self)}  # so that RUN/config.yaml can be trained again
+        open_run(out, settings, (*MAY_DIFFER, "invert.*"))
         return Stages(self, out, reporter).run()
+
+    def networks(self) -> dict[str, nn.Module]:
+        """What will be trained, to tell its size beforehand."""
+        adversarial = PerturbedSegmentation(self.perturbed, self.train.seed).networks
+        return {**dict(adversarial.items()), "segmenter": UNet(3, 1, self.widths)}
 
     @property
     def perturbed(self) -> PerturbedConfig:

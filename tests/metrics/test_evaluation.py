@@ -10,7 +10,7 @@ from PIL import Image
 from genstruct.cli import evaluate
 from genstruct.errors import DataError, ImageError
 from genstruct.metrics.evaluation import MaskProtocol, score_mask_folder, score_sample_folder
-from genstruct.metrics.folders import find_truth, match, read_mask, read_picture
+from genstruct.metrics.folders import find_truth, list_pictures, match, read_mask, read_picture
 
 
 def block(x0, x1, size=(20, 24)):
@@ -181,3 +181,11 @@ def test_samples_like_the_real_images_score_lower_than_others(tmp_path, capsys):
     (tmp_path / "none").mkdir()
     with pytest.raises(DataError, match="no readable"):
         score_sample_folder(tmp_path / "none", tmp_path / "real")
+
+
+def test_pictures_to_look_at_beside_masks_are_not_taken_for_masks(tmp_path):
+    for name in ("a.png", "overlay/a.png", "cutout/a.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (4, 4)).save(tmp_path / name)
+    (tmp_path / "masks.jsonl").touch()
+    assert list_pictures(tmp_path) == ["a.png"]
