@@ -50,7 +50,7 @@ def arguments() -> argparse.ArgumentParser:
         default=[WEIGHTS],
         help="trained weights to compare (assets/cars.safetensors)",
     )
-    parser.add_argument("--train", type=int, default=1000, help="photos to learn from, at most (1000)")
+    parser.add_argument("--train", type=int, default=600, help="photos to learn from, at most (600)")
     parser.add_argument("--test", type=int, default=60, help="photos to make masks for, at most (60)")
     return parser
 

@@ -26,7 +26,7 @@ class DemoConfig:
     """
 
     data: str | None = None
-    train: int = 1000
+    train: int = 600
     test: int = 60
     size: int = 96
     seed: int = 0
