@@ -39,7 +39,7 @@ from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig
 from genstruct.train import checkpoint, distributed
 from genstruct.train.config import TrainConfig
 from genstruct.train.method import Method
-from genstruct.train.report import OnProgress, Progress
+from genstruct.train.report import OnProgress, Progress, writing
 from genstruct.train.run_folder import MAY_DIFFER, open_run
 from genstruct.train.trainer import Trainer
 
@@ -332,8 +332,9 @@ class Stages:
         if distributed.current().main:
             file = self.out / name
             partial = file.with_suffix(".partial")
-            partial.write_bytes(model.encode())
-            partial.replace(file)
+            with writing(file):
+                partial.write_bytes(model.encode())
+                partial.replace(file)
         distributed.barrier()
 
     def _card(self, stage: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from genstruct.data.archive import Archive
 from genstruct.segmentation.pairs import to_bytes
 from genstruct.segmentation.refine import calibrated_threshold, refine
 from genstruct.segmentation.segmenter import CALIBRATED, Segmenter, resize_to
+from genstruct.train.report import writing
 
 LABELS, DECIDED = "labels.npy", "decided.npy"
 
@@ -95,8 +96,9 @@ def save_labels(folder: Path, labels: Labels) -> None:
     assert labels.archive.masks is not None
     for name, array in ((LABELS, labels.archive.masks), (DECIDED, labels.decided.numpy())):
         partial = folder / f".{name}.partial.npy"
-        np.save(partial, array)
-        partial.replace(folder / name)
+        with writing(folder / name):
+            np.save(partial, array)
+            partial.replace(folder / name)
 
 
 def load_labels(folder: Path, archive: Archive) -> Labels | None:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from genstruct.data.synthetic import write_scenes
-from genstruct.errors import ConfigError
+from genstruct.errors import ConfigError, OutputError
 from genstruct.experiments import load_experiment
-from genstruct.segmentation.experiment import INVERTER_FILE, StartConfig
+from genstruct.segmentation.experiment import INVERTER_FILE, Stages, StartConfig
 from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
@@ -162,3 +162,10 @@ def test_a_round_may_go_on_with_the_weights_before_it(experiment, tmp_path):
     distilled, learned = (Segmenter.load(tmp_path / "whole" / name, "cpu").network for name in ("distil", RUN_FILE))
     moved = (learned.head.weight - distilled.head.weight).abs().max()
     assert 0 < moved < 0.1  # four steps away, not another start
+
+
+def test_weights_that_cannot_be_written_are_told_in_a_line(experiment, whole, tmp_path):
+    (tmp_path / "segmenter.partial").mkdir()  # where the file is first written
+    segmenter = Segmenter.load(whole[0], "cpu")
+    with pytest.raises(OutputError, match=r"cannot write .*segmenter\.safetensors"):
+        Stages(experiment, tmp_path, Reporter())._publish(segmenter, RUN_FILE)
