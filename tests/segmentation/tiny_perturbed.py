@@ -3,6 +3,7 @@
 Run as a script it trains in a process of its own: `python tiny_perturbed.py OUT UNTIL_IMAGES`.
 """
 
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -88,3 +89,4 @@ def trainer(out, config=None, **train):
 if __name__ == "__main__":
     with joined():
         trainer(sys.argv[1]).run(int(sys.argv[2]))
+    os._exit(0)  # all is done and saved; threads of gloo now and then abort the interpreter's own exit (torch)

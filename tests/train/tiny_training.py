@@ -3,6 +3,7 @@
 Run as a script it trains in a process of its own: `python tiny_training.py OUT [key=value ...] [-- OUT ...]`.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -171,3 +172,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+    sys.stdout.flush()
+    os._exit(0)  # all is done and saved; threads of gloo now and then abort the interpreter's own exit (torch)
