@@ -9,7 +9,7 @@ from torch import Tensor
 # Half of the eight neighbours (the other half are the same pairs seen from the other end), as (rows, columns).
 NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
 # Share of the smoothing that remains across the strongest edge, so that single pixels of noise cannot stand alone.
-FLOOR = 0.02
+FLOOR = 0.0
 
 
 def contrast_weights(

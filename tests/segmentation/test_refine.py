@@ -6,7 +6,8 @@ import torch.nn.functional as F
 
 from genstruct.errors import ShapeError
 from genstruct.segmentation.contrast import NEIGHBOURS, contrast_weights, smooth_regions
-from genstruct.segmentation.refine import Palette, calibrated_threshold, perceptual, refine
+from genstruct.segmentation.palette import Palette, perceptual, texture
+from genstruct.segmentation.refine import best_threshold, calibrated_threshold, refine, refine_and_judge
 
 SIZE = 64
 
@@ -39,6 +40,12 @@ def test_colours_restore_an_outline_that_the_network_never_saw() -> None:
     images, masks = scene()
     assert iou(weak(masks), masks) < 0.8
     assert iou(refine(images, weak(masks)), masks) > 0.97
+
+
+def test_without_a_difference_in_colour_the_mask_of_the_network_stays() -> None:
+    images, masks = scene(separation=0)
+    before, after = iou(weak(masks), masks), iou(refine(images, weak(masks)), masks)
+    assert after > before - 0.05
 
 
 def test_the_refined_area_is_that_of_the_object() -> None:
@@ -115,3 +122,25 @@ def test_smoothing_finds_the_minimum_that_two_pixels_have_in_closed_form() -> No
     torch.testing.assert_close(tied, torch.tensor([[0.6, 0.6]]), atol=1e-3, rtol=0)
     free = smooth_regions(evidence, 0 * weights, 2, torch.full((1, 2), 0.5), 500, softness=1.0)
     torch.testing.assert_close(free, torch.tensor([[0.8, 0.4]]), atol=1e-3, rtol=0)
+
+
+def test_texture_is_the_same_for_flat_light_and_dark_and_larger_where_busy() -> None:
+    flat = texture(torch.cat([torch.zeros(1, 3, 8, 8), torch.ones(1, 3, 8, 8)]))
+    torch.testing.assert_close(flat, torch.full_like(flat, float(flat[0, 0, 0, 0])), atol=1e-4, rtol=0)
+    assert texture(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))).min() > flat.max()
+
+
+def test_separation_is_high_for_other_colours_and_low_for_the_same() -> None:
+    (images, masks), (plain, _) = scene(), scene(separation=0)
+    other, same = refine_and_judge(images, weak(masks))[1], refine_and_judge(plain, weak(masks))[1]
+    assert other.min() > 0.8 and same.max() < 0.5
+
+
+def test_the_best_threshold_follows_a_network_that_exaggerates() -> None:
+    images, masks = scene()
+    soft = F.interpolate(F.avg_pool2d(F.pad(masks, (12, 12, 12, 12)), 25, 1), (SIZE, SIZE))
+    low, high = (
+        best_threshold(images, (soft.clamp(0.01, 0.99).logit() * 2 + bias).sigmoid(), (0.02, 0.12, 0.5, 0.88, 0.98))
+        for bias in (-2.0, 2.0)
+    )
+    assert low < high
