@@ -130,10 +130,10 @@ def test_texture_is_the_same_for_flat_light_and_dark_and_larger_where_busy() -> 
     assert texture(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))).min() > flat.max()
 
 
-def test_separation_is_high_for_other_colours_and_low_for_the_same() -> None:
+def test_confidence_is_high_for_other_colours_and_low_for_the_same() -> None:
     (images, masks), (plain, _) = scene(), scene(separation=0)
     other, same = refine_and_judge(images, weak(masks))[1], refine_and_judge(plain, weak(masks))[1]
-    assert other.min() > 0.8 and same.max() < 0.5
+    assert other.min() > 0.8 and same.max() < 0.6
 
 
 def test_the_best_threshold_follows_a_network_that_exaggerates() -> None:
