@@ -168,8 +168,7 @@ def _table(title: str, first: str, *heads: str):
 def _print(table: object) -> None:
     from rich.console import Console
 
-    console = Console()
-    console.print(table, width=max(console.width, 150))
+    Console(width=max(Console().width, 150)).print(table)
 
 
 if __name__ == "__main__":
