@@ -7,7 +7,6 @@ import argparse
 import sys
 from pathlib import Path
 
-from genstruct.data.synthetic import CATEGORIES, write_scenes
 from genstruct.errors import GenstructError
 
 
@@ -18,10 +17,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--count", type=int, default=1000, help="scenes (1000)")
     parser.add_argument("--size", type=int, default=64, help="width and height, pixels (64)")
     parser.add_argument("--seed", type=int, default=0, help="of the set (0)")
-    parser.add_argument("--category", choices=CATEGORIES, default="fish", help="the object's family of shapes (fish)")
+    parser.add_argument(
+        "--category", default="fish", help="the object's shapes: fish, ellipses, polygons or stars (fish)"
+    )
     parser.add_argument("--bands", type=int, default=3, help="most bands of other materials in a background (3)")
     args = parser.parse_args(argv)
     try:
+        from genstruct.data.synthetic import write_scenes  # here, so that --help need not wait for torch
+
         write_scenes(args.out, args.count, args.size, args.seed, args.category, args.bands)
     except GenstructError as error:
         print(f"error: {error}", file=sys.stderr)
