@@ -1,7 +1,5 @@
 """Real or made? A residual network that reads the picture at every resolution, so that it can grow."""
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
@@ -13,7 +11,7 @@ GATE_RATE = 10.0
 
 
 class DownLevel(nn.Module):
-    """Half the resolution: a gated branch.
+    """Half the resolution: what was read there, and a gated branch from above, summed to unit variance.
 
     Args:
         width: Channels of its input.
@@ -29,10 +27,12 @@ class DownLevel(nn.Module):
         self.second = Conv(width, outputs)
         self.gate = nn.Parameter(torch.full((outputs,), 0.0 if grows else 1 / GATE_RATE))
 
-    def forward(self, x: Float[Tensor, "batch width h w"]) -> Float[Tensor, "batch outputs h2 w2"]:
-        x = leaky(self.first(x))
-        x = leaky(self.second(downsample(x)))
-        return x * (GATE_RATE * self.gate.to(x.dtype))[:, None, None]
+    def forward(
+        self, x: Float[Tensor, "batch width h w"], read: Float[Tensor, "batch outputs h2 w2"]
+    ) -> Float[Tensor, "batch outputs h2 w2"]:
+        branch = leaky(self.second(downsample(leaky(self.first(x)))))
+        gate = (GATE_RATE * self.gate)[:, None, None]
+        return (read + gate.to(x.dtype) * branch) * torch.rsqrt(1 + gate.square()).to(x.dtype)
 
 
 class Discriminator(nn.Module):
@@ -70,7 +70,7 @@ class Discriminator(nn.Module):
         seen = [leaky(self.read[str(size)](picture))]
         while size > 4:
             picture = downsample(picture)
-            branch = self.levels[str(size)](seen[-1])
+            read = leaky(self.read[str(size // 2)](picture))
+            seen.append(self.levels[str(size)](seen[-1], read))
             size //= 2
-            seen.append((leaky(self.read[str(size)](picture)) + branch) / math.sqrt(2))
         return seen
