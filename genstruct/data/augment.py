@@ -2,7 +2,7 @@
 
 ```python
 corner, flip = draws.uniform("corner", 2), draws.uniform("flip") < 0.5
-view = view_sample(sample, size=64, ratio=1.125, corner=corner, flip=flip)
+view = random_view(sample.images, size=64, ratio=1.125, corner=corner, flip=flip)
 ```
 """
 
@@ -11,20 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from genstruct.data.sample import Sample
 from genstruct.errors import ShapeError
-
-
-def view_sample(
-    sample: Sample,
-    size: int,
-    ratio: float,
-    corner: Float[Tensor, "batch 2"],
-    flip: Bool[Tensor, " batch"] | None = None,
-) -> Sample:
-    """A random view of every image, and the same view of its mask. See `random_view`."""
-    masks = None if sample.masks is None else random_view(sample.masks, size, ratio, corner, flip)
-    return Sample(random_view(sample.images, size, ratio, corner, flip), sample.index, masks)
 
 
 def random_view(

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from torch import nn
 
@@ -80,7 +79,7 @@ class StageConfig:
     batch: int = 32
     """Images of one step."""
     keep: float = 0.9
-    """Share of the pseudo-labels to learn from, the most decided ones."""
+    """Share of the pseudo-labels to learn from, the surest ones."""
     fresh: bool = True
     """Start from new weights; otherwise go on with those of the round before."""
     learning: MaskLearningConfig = field(default_factory=MaskLearningConfig)
@@ -233,7 +232,7 @@ class Stages:
         with self.reporter("pairs") as progress:
             pairs, passed = make_pairs(generator, experiment.generator.size, experiment.pairs, experiment.train.seed)
             progress(Progress(len(pairs), len(pairs), event=f"{passed:.0%} of generated masks are usable"))
-        return self._learn("distil", folder, stage, pairs, self._fresh(0), torch.ones(len(pairs)), photos)
+        return self._learn("distil", folder, stage, pairs, self._fresh(0), None, photos)
 
     def round(self, number: int, stage: StageConfig, segmenter: Segmenter, archive: Archive) -> Segmenter | None:
         """A segmenter that has learned from pseudo-labels by the one before."""
@@ -265,7 +264,7 @@ class Stages:
         if labels is None:
             with self.reporter(f"{name}: label") as progress:
                 labels = label(segmenter, archive, on_progress=counted(progress))
-                progress(Progress(0, 1, event=f"decidedness {labels.decided.mean():.3f}"))
+                progress(Progress(0, 1, event=f"confidence {labels.confidence.mean():.3f}"))
             if distributed.current().main:
                 save_labels(folder, labels)
             distributed.barrier()
@@ -278,7 +277,7 @@ class Stages:
         stage: StageConfig,
         archive: Archive,
         network: UNet,
-        weights: torch.Tensor,
+        weights: torch.Tensor | None,
         photos: Archive,
     ) -> Segmenter | None:
         """Train a segmenter on an archive with masks, calibrate it on the photos, and write it."""
@@ -288,9 +287,7 @@ class Stages:
         if networks is None:
             return None
         segmenter = Segmenter(networks["segmenter"], stage.size)
-        area = taught_area(archive, weights)
-        threshold = calibrate(segmenter, photos, area)
-        segmenter.card = {**self._card(name), "taught_area": area, "threshold": threshold}
+        segmenter.card = {**self._card(name), "threshold": calibrate(segmenter, photos)}
         self._publish(segmenter, f"{folder.name}/{RUN_FILE}")
         return segmenter
 
@@ -350,14 +347,6 @@ class Stages:
     def _batches(self, archive: Archive, config: TrainConfig) -> Batches:
         ranks = distributed.current()
         return Batches(archive, config.batch, config.seed, self.device, ranks.rank, ranks.world)
-
-
-def taught_area(archive: Archive, weights: torch.Tensor) -> float:
-    """Mean share of the picture that the masks cover which a segmenter learned from."""
-    assert archive.masks is not None
-    used = np.flatnonzero(weights.numpy())
-    areas = [archive.masks[part].mean() / 255 * len(part) for part in np.array_split(used, max(1, len(used) // 500))]
-    return float(sum(areas) / len(used))
 
 
 def counted(progress: OnProgress) -> Callable[[int, int], None]:

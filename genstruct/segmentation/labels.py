@@ -1,7 +1,7 @@
 """Pseudo-labels of real images: what a segmenter sees, sharpened by each photo's own colours. No label is used.
 
 Hard self-training shrinks masks round by round; labels here stay soft, their outline comes from the photo, and an image
-counts only if its colours decide.
+counts only if its colours tell object from background.
 """
 
 from collections.abc import Callable
@@ -15,11 +15,11 @@ from torch import Tensor
 
 from genstruct.data.archive import Archive
 from genstruct.segmentation.pairs import to_bytes
-from genstruct.segmentation.refine import calibrated_threshold, refine
+from genstruct.segmentation.refine import best_threshold, refine_and_judge
 from genstruct.segmentation.segmenter import CALIBRATED, Segmenter, resize_to
 from genstruct.train.report import writing
 
-LABELS, DECIDED = "labels.npy", "decided.npy"
+LABELS, CONFIDENCE = "labels.npy", "confidence.npy"
 
 
 @dataclass(frozen=True)
@@ -28,15 +28,15 @@ class Labels:
 
     Args:
         archive: The images with their labels.
-        decided: How decided the label of each image is, in [0, 1] (`decidedness`).
+        confidence: In the label of each image, in [0, 1] (`refine_and_judge`).
     """
 
     archive: Archive
-    decided: Float[Tensor, " images"]
+    confidence: Float[Tensor, " images"]
 
     def weights(self, keep: float) -> Float[Tensor, " images"]:
-        """1 for the share `keep` of images with the most decided labels, 0 for the others."""
-        return (self.decided >= self.decided.quantile(1 - keep)).float()
+        """1 for the share `keep` of images with the surest labels, 0 for the others."""
+        return (self.confidence >= self.confidence.quantile(1 - keep)).float()
 
 
 def label(
@@ -55,46 +55,33 @@ def label(
     for start in range(0, len(archive), batch):
         images = as_unit(archive.images[start : start + batch], segmenter.device)
         soft = resize_to(segmenter.logits(images), images.shape[-2:]).sigmoid()
-        refined = refine(images, soft, CALIBRATED)
+        refined, confidence = refine_and_judge(images, soft, CALIBRATED)
         masks[start : start + batch] = to_bytes(refined)[..., 0]
-        scores.append(decidedness(refined).cpu())
+        scores.append(confidence.cpu())
         if on_progress is not None:
             on_progress(min(start + batch, len(archive)), len(archive))
     return Labels(replace(archive, masks=masks), torch.cat(scores))
 
 
-def decidedness(refined: Float[Tensor, "batch 1 height width"]) -> Float[Tensor, " batch"]:
-    """How sure refinement is of the pixels that may be object, in [0, 1].
-
-    Where object and background share colours, pixels stay between the two. On 150 photos of cars this told good labels
-    (correlation with their IoU 0.5); the overlap of segmenter and refinement did not (-0.3): it favours large blobs.
-    """
-    possible = (refined > 0.1).float()
-    return ((2 * refined - 1).abs() * possible).sum((1, 2, 3)) / (possible.sum((1, 2, 3)) + 1)
-
-
-def calibrate(segmenter: Segmenter, archive: Archive, area: float, sample: int = 1000) -> float:
-    """The probability at which the segmenter's masks of real images have the area it was taught, all together.
+def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> float:
+    """The probability at which the segmenter's masks of real images are best cut, found without labels.
 
     Args:
         segmenter: Before calibration.
         archive: Real images.
-        area: Mean share of the picture of the masks it learned from.
         sample: Images to look at, evenly spread.
     """
     chosen = np.unique(np.linspace(0, len(archive) - 1, min(sample, len(archive))).astype(int))
-    soft = [
-        segmenter.logits(as_unit(archive.images[part], segmenter.device)).sigmoid().cpu()
-        for part in np.array_split(chosen, max(1, len(chosen) // 50))
-    ]
-    return min(max(calibrated_threshold(torch.cat(soft), area), 0.02), 0.98)
+    images = as_unit(archive.images[chosen], segmenter.device)
+    soft = torch.cat([segmenter.logits(part) for part in images.split(20)])
+    return best_threshold(images, resize_to(soft, images.shape[-2:]).sigmoid())
 
 
 def save_labels(folder: Path, labels: Labels) -> None:
-    """Write labels beside the round's training; `DECIDED` last: its presence means both are whole."""
+    """Write labels beside the round's training; `CONFIDENCE` last: its presence means both are whole."""
     folder.mkdir(parents=True, exist_ok=True)
     assert labels.archive.masks is not None
-    for name, array in ((LABELS, labels.archive.masks), (DECIDED, labels.decided.numpy())):
+    for name, array in ((LABELS, labels.archive.masks), (CONFIDENCE, labels.confidence.numpy())):
         partial = folder / f".{name}.partial.npy"
         with writing(folder / name):
             np.save(partial, array)
@@ -103,10 +90,10 @@ def save_labels(folder: Path, labels: Labels) -> None:
 
 def load_labels(folder: Path, archive: Archive) -> Labels | None:
     """The labels that `save_labels` wrote for this archive, or None."""
-    if not (folder / DECIDED).exists():
+    if not (folder / CONFIDENCE).exists():
         return None
     masks = np.load(folder / LABELS, mmap_mode="r")
-    return Labels(replace(archive, masks=masks), torch.from_numpy(np.load(folder / DECIDED)))
+    return Labels(replace(archive, masks=masks), torch.from_numpy(np.load(folder / CONFIDENCE)))
 
 
 def as_unit(pixels: UInt8[np.ndarray, "batch size size 3"], device: torch.device) -> Float[Tensor, "batch 3 size size"]:

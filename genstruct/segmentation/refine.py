@@ -134,24 +134,6 @@ def best_threshold(
     return max(totals, key=lambda candidate: totals[candidate])
 
 
-def calibrated_threshold(soft: Float[Tensor, "batch 1 height width"], area: Float[Tensor, " batch"] | float) -> float:
-    """The threshold at which masks have, all together, a wanted area.
-
-    Hard self-training at 1/2 shrinks masks round by round; at this threshold it does not.
-
-    Args:
-        soft: Masks of a network.
-        area: Wanted area as a share of the picture, of each mask or their mean. Without labels: that of the masks
-            refined from these (`refined.mean((1, 2, 3))`), or the expected area (`soft.mean((1, 2, 3))`).
-
-    Returns:
-        A probability. `soft > threshold` has the wanted area over the set, as closely as ties allow.
-    """
-    share = min(max(float(torch.as_tensor(area, dtype=torch.float32).mean()), 0.0), 1.0)
-    values = soft.flatten().sort().values
-    return float(values[min(round(len(values) * (1 - share)), len(values) - 1)])
-
-
 Shares = tuple[Float[Tensor, "batch entry"], Float[Tensor, "batch entry"]]
 
 

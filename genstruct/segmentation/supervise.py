@@ -10,16 +10,17 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from genstruct.data.augment import view_sample
+from genstruct.data.augment import random_view
 from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError, ShapeError
 from genstruct.losses.mask import area
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.augmentation import change_colour
 from genstruct.nn.unet import UNet
+from genstruct.render.layers import Layer, composite
 from genstruct.train.method import AdamSettings, Phase, Step, Update
 
 
@@ -35,6 +36,11 @@ class MaskLearningConfig:
     """Weight of the soft intersection over union beside the cross-entropy."""
     zoom: float = 1.3
     """Images are enlarged by up to this and cropped at random, so that objects appear off-centre and at other sizes."""
+    shrink: float = 1.3
+    """Images are made smaller by up to this, their surroundings mirrored. Without it every training view is larger than
+    the photo, and objects of a whole photo are smaller than all that the segmenter has seen."""
+    paste: float = 0.5
+    """Share of images that get the object of another one pasted in, so that backgrounds cannot be learned by heart."""
     colour: float = 0.8
     """Strength of the colour change."""
     blur: float = 0.0
@@ -43,6 +49,10 @@ class MaskLearningConfig:
     def __post_init__(self) -> None:
         if self.zoom < 1:
             raise ConfigError(f"learning.zoom must be at least 1, got {self.zoom}")
+        if not 1 <= self.shrink <= 2:
+            raise ConfigError(f"learning.shrink must be from 1 to 2, got {self.shrink}")
+        if not 0 <= self.paste <= 1:
+            raise ConfigError(f"learning.paste is a share from 0 to 1, got {self.paste}")
 
 
 class MaskLearning:
@@ -73,8 +83,7 @@ class MaskLearning:
         logits = self.networks["segmenter"](images).float()
         entropy, jaccard = cross_entropy(logits, masks), soft_jaccard(logits, masks)
         loss = entropy + self.config.jaccard * jaccard
-        if self.weights is not None:
-            loss = loss * self.weights.to(loss.device)[batch.index]
+        loss = loss * self._weights(batch)
         found = area(logits.detach().sigmoid()).mean()
         logs = {"cross_entropy": entropy.mean(), "jaccard": jaccard.mean(), "mask_area": found}
         return Update(loss.mean(), {name: value.detach() for name, value in logs.items()})
@@ -95,18 +104,51 @@ class MaskLearning:
         found = logs.get("mask_area", 0.5)
         return None if 0.002 < found < 0.98 else f"masks cover {found:.3f} of the picture"
 
+    def _weights(self, batch: Sample) -> Float[Tensor, " batch"]:
+        if self.weights is None:
+            return torch.ones(len(batch.index), device=batch.index.device)
+        return self.weights.to(batch.index.device)[batch.index]
+
     def _view(self, batch: Sample, step: Step) -> tuple[Tensor, Tensor]:
+        """Images at working resolution with their masks: resized, moved, mirrored, mixed, recoloured, blurred."""
         if batch.masks is None:
             raise ShapeError("mask learning needs an archive with masks (Archive.write_masks)")
         config, draws = self.config, step.draws
-        # One zoom for the whole step keeps the resize a single call; over steps all zooms are seen.
-        zoom = 1 + (config.zoom - 1) * draws.shared("zoom")
-        flipped = draws.uniform("flip") < 0.5
-        view = view_sample(batch, self.size, zoom, draws.uniform("corner", 2), flipped)
-        images = change_colour(view.images, draws.uniform("colour", 5), config.colour, 0.8)
+        frame = with_surroundings(torch.cat([batch.images, batch.masks], 1), config.shrink)
+        # One scale for the whole step keeps the resize a single call; over steps all scales are seen.
+        scale = (config.zoom * config.shrink) ** draws.shared("zoom")
+        view = random_view(frame, self.size, scale, draws.uniform("corner", 2), draws.uniform("flip") < 0.5)
+        rows = neighbours(len(view), view.device)
+        # A label that is not trusted is not passed on to another image either.
+        chosen = (draws.uniform("paste") < config.paste) & (self._weights(batch)[rows] > 0)
+        view = torch.where(chosen[:, None, None, None], paste(view, view[rows]), view)
+        images = change_colour(view[:, :3], draws.uniform("colour", 5), config.colour, 0.8)
         if config.blur > 0:
             half = F.interpolate(F.avg_pool2d(images, 2), images.shape[-2:], mode="bilinear", align_corners=False)
             chosen = draws.uniform("blur") < config.blur
             images = torch.where(chosen[:, None, None, None], half, images)
-        assert view.masks is not None
-        return images, view.masks
+        return images, view[:, 3:]
+
+
+def with_surroundings(
+    frame: Float[Tensor, "batch channels height width"], factor: float
+) -> Float[Tensor, "batch channels h2 w2"]:
+    """Enlarge pictures by `factor` (up to 2) with what lies inside their edges, mirrored; nothing is rescaled."""
+    y, x = (round(side * (factor - 1) / 2) for side in frame.shape[-2:])
+    return F.pad(frame, (x, x, y, y), mode="reflect") if factor > 1 else frame
+
+
+def neighbours(count: int, device: torch.device) -> Int[Tensor, " count"]:
+    """The row that each row of a batch is paired with: 0 and 1, 2 and 3, ...; the last of an odd count with itself.
+
+    Pairs stay together however ranks share a batch, if each has an even count.
+    """
+    return (torch.arange(count, device=device) ^ 1).clamp(max=count - 1)
+
+
+def paste(
+    view: Float[Tensor, "batch 4 height width"], other: Float[Tensor, "batch 4 height width"]
+) -> Float[Tensor, "batch 4 height width"]:
+    """Lay the objects of `other` over `view`; the mask then covers both. Colours and mask are stacked on channels."""
+    colours = composite(view[:, :3], [Layer(other[:, :3], other[:, 3:])])
+    return torch.cat([colours, torch.maximum(view[:, 3:], other[:, 3:])], 1)

@@ -1,8 +1,7 @@
 import pytest
 import torch
 
-from genstruct.data.augment import crop, mirror, random_view, resize, view_sample
-from genstruct.data.sample import Sample
+from genstruct.data.augment import crop, mirror, random_view, resize
 from genstruct.errors import ShapeError
 
 
@@ -44,15 +43,6 @@ def test_mirroring_takes_the_chosen_images_only_and_twice_is_nothing():
     flipped = mirror(images, flip)
     assert flipped[:, 0, 0].tolist() == [[3, 2, 1, 0], [0, 1, 2, 3], [3, 2, 1, 0]]
     assert torch.equal(mirror(flipped, flip), images)
-
-
-def test_the_view_of_a_mask_is_that_of_its_image():
-    masks = (torch.rand(4, 1, 72, 72, generator=torch.Generator().manual_seed(0)) > 0.5).float()
-    sample = Sample(masks.repeat(1, 3, 1, 1), torch.arange(4), masks)
-    corner = torch.rand(4, 2, generator=torch.Generator().manual_seed(1))
-    view = view_sample(sample, 64, 1.125, corner, torch.tensor([True, False, True, False]))
-    assert torch.equal(view.images[:, :1], view.masks)
-    assert torch.equal(view.index, sample.index)
 
 
 @pytest.mark.parametrize(("source", "target"), [(64, 32), (64, 16), (72, 64), (128, 36), (16, 24)])

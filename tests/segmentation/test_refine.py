@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from genstruct.errors import ShapeError
 from genstruct.segmentation.contrast import NEIGHBOURS, contrast_weights, smooth_regions
 from genstruct.segmentation.palette import Palette, perceptual, texture
-from genstruct.segmentation.refine import best_threshold, calibrated_threshold, refine, refine_and_judge
+from genstruct.segmentation.refine import best_threshold, refine, refine_and_judge
 
 SIZE = 64
 
@@ -83,13 +83,6 @@ def test_one_colour_and_one_probability_stay_finite(value: float) -> None:
 def test_masks_of_another_size_are_refused() -> None:
     with pytest.raises(ShapeError, match="do not belong"):
         refine(torch.rand(2, 3, 8, 8), torch.rand(2, 1, 8, 9))
-
-
-def test_a_calibrated_threshold_gives_the_wanted_area() -> None:
-    soft = torch.linspace(0, 1, 4096).view(4, 1, 32, 32) ** 3
-    threshold = calibrated_threshold(soft, 0.2)
-    assert (soft > threshold).float().mean() == pytest.approx(0.2, abs=1e-3)
-    assert threshold == pytest.approx(0.8**3, abs=1e-3)
 
 
 def test_lightness_of_white_is_one_and_greys_have_no_hue() -> None:

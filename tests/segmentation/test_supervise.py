@@ -9,11 +9,11 @@ from tiny_perturbed import photos, step_at
 from genstruct.data.sample import Sample
 from genstruct.errors import ShapeError
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.labels import DECIDED, Labels, decidedness, label, load_labels, save_labels
+from genstruct.segmentation.labels import CONFIDENCE, Labels, label, load_labels, save_labels
 from genstruct.segmentation.segmenter import Segmenter
-from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig
+from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig, neighbours, paste, with_surroundings
 
-PLAIN = MaskLearningConfig(zoom=1.0, colour=0.0)
+PLAIN = MaskLearningConfig(zoom=1.0, shrink=1.0, paste=0.0, colour=0.0)
 
 
 def network():
@@ -120,10 +120,10 @@ def labels():
     return made
 
 
-def test_every_photo_gets_a_label_of_its_own_size_and_how_decided_it_is(labels):
+def test_every_photo_gets_a_label_of_its_own_size_and_a_confidence(labels):
     assert labels.archive.masks.shape == (20, 24, 24)
-    assert labels.decided.shape == (20,)
-    assert (labels.decided >= 0).all() and (labels.decided <= 1 + 1e-5).all()
+    assert labels.confidence.shape == (20,)
+    assert (labels.confidence >= 0).all() and (labels.confidence <= 1 + 1e-5).all()
     assert (labels.archive.images == photos(20, 24).images).all()
 
 
@@ -131,7 +131,7 @@ def test_labels_do_not_depend_on_how_photos_are_batched(labels):
     again = label(Segmenter(network(), 16), photos(20, 24), batch=20)
     difference = abs(again.archive.masks.astype(int) - labels.archive.masks.astype(int))
     assert difference.max() <= 1  # rounding to bytes
-    torch.testing.assert_close(again.decided, labels.decided, atol=1e-3, rtol=0)
+    torch.testing.assert_close(again.confidence, labels.confidence, atol=1e-3, rtol=0)
 
 
 def test_labels_come_back_from_their_folder(labels, tmp_path):
@@ -139,23 +139,39 @@ def test_labels_come_back_from_their_folder(labels, tmp_path):
     save_labels(tmp_path / "round-1", labels)
     read = load_labels(tmp_path / "round-1", photos(20, 24))
     assert (read.archive.masks == labels.archive.masks).all()
-    assert torch.equal(read.decided, labels.decided)
-    assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == ["decided.npy", "labels.npy"]
-    (tmp_path / "round-1" / DECIDED).unlink()  # as if stopped between the two
+    assert torch.equal(read.confidence, labels.confidence)
+    assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == ["confidence.npy", "labels.npy"]
+    (tmp_path / "round-1" / CONFIDENCE).unlink()  # as if stopped between the two
     assert load_labels(tmp_path / "round-1", photos(20, 24)) is None
 
 
 @pytest.mark.parametrize("keep", [0.25, 0.5, 0.9, 1.0])
-def test_weights_keep_the_share_with_the_most_decided_labels(keep):
-    decided = torch.rand(40, generator=torch.Generator().manual_seed(0))
-    weights = Labels(photos(20, 24), decided).weights(keep)
+def test_weights_keep_the_share_with_the_surest_labels(keep):
+    confidence = torch.rand(40, generator=torch.Generator().manual_seed(0))
+    weights = Labels(photos(20, 24), confidence).weights(keep)
     assert weights.sum().item() == pytest.approx(40 * keep, abs=1)
     assert set(weights.tolist()) <= {0.0, 1.0}
     if keep < 1:
-        assert decided[weights == 1].min() > decided[weights == 0].max()
+        assert confidence[weights == 1].min() > confidence[weights == 0].max()
 
 
-def test_a_label_is_decided_where_no_pixel_stays_between_object_and_background():
-    crisp, torn = torch.zeros(1, 1, 16, 16), torch.zeros(1, 1, 16, 16)
-    crisp[..., 4:12, 4:12], torn[..., 4:12, 4:12] = 1.0, 0.5
-    assert decidedness(torch.cat([crisp, torn])).tolist() == pytest.approx([64 / 65, 0.0])
+def test_surroundings_leave_the_picture_itself_in_the_middle():
+    frame = torch.rand(2, 4, 20, 32)
+    wide = with_surroundings(frame, 1.5)
+    assert wide.shape[-2:] == (30, 48)
+    assert torch.equal(wide[..., 5:-5, 8:-8], frame)
+    assert torch.equal(wide[..., 4, 8:-8], frame[..., 1, :])  # mirrored about the edge
+    assert with_surroundings(frame, 1.0) is frame
+
+
+def test_a_pasted_object_brings_its_mask_and_leaves_the_rest():
+    view, other = torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 8, 8)
+    view[0, 3, 6:], other[0, :3], other[0, 3, :4] = 1.0, 0.9, 1.0  # objects at the bottom and in the upper half
+    mixed = paste(view, other)[0]
+    assert (mixed[:3, :4] == 0.9).all() and (mixed[:3, 4:] == 0).all()
+    assert mixed[3].mean(1).tolist() == [1, 1, 1, 1, 0, 0, 1, 1]
+
+
+def test_neighbours_are_pairs_that_ranks_of_even_counts_do_not_part():
+    assert neighbours(5, torch.device("cpu")).tolist() == [1, 0, 3, 2, 4]
+    assert (neighbours(8, torch.device("cpu"))[4:] - 4).tolist() == neighbours(4, torch.device("cpu")).tolist()
