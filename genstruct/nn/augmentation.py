@@ -41,9 +41,15 @@ def change_colour(
     centred = (draws[:, :4] * 2 - 1) * strength * (draws[:, 4:] < chance).to(draws)
     hue, saturation, contrast, brightness = centred.unbind(1)
     matrix = colour_matrix(hue * 0.3, 1 + saturation * 0.5, 1 + contrast * 0.5)
-    middle = 0.5
-    moved = torch.einsum("bij,bjhw->bihw", matrix, images - middle)
-    return moved + (middle + 0.2 * brightness)[:, None, None, None]
+    return apply_matrix(images, matrix, 0.2 * brightness)
+
+
+def apply_matrix(
+    images: Float[Tensor, "batch 3 h w"], matrix: Float[Tensor, "batch 3 3"], brightness: Float[Tensor, " batch"]
+) -> Float[Tensor, "batch 3 h w"]:
+    """Map the colours of each image about middle grey and add to them; the result is not clamped."""
+    moved = torch.einsum("bij,bjhw->bihw", matrix, images - 0.5)
+    return moved + (0.5 + brightness)[:, None, None, None]
 
 
 def change_contrast(

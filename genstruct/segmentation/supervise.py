@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from genstruct.data.augment import random_view
@@ -18,10 +18,14 @@ from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError, ShapeError
 from genstruct.losses.mask import area
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
-from genstruct.nn.augmentation import change_colour
+from genstruct.nn.augmentation import apply_matrix, change_colour, colour_matrix
 from genstruct.nn.unet import UNet
 from genstruct.render.layers import Layer, composite
 from genstruct.train.method import AdamSettings, Phase, Step, Update
+from genstruct.train.randomness import Draws
+
+View = Float[Tensor, "batch 4 size size"]
+"""Colours and mask, stacked on channels."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,9 @@ class MaskLearningConfig:
     shrink: float = 1.3
     """Images are made smaller by up to this, their surroundings mirrored. Without it every training view is larger than
     the photo, and objects of a whole photo are smaller than all that the segmenter has seen."""
-    paste: float = 0.5
-    """Share of images that get the object of another one pasted in, so that backgrounds cannot be learned by heart."""
+    paste: float = 0.6
+    """Share of images whose object is laid over another photo, turned, enlarged and recoloured. A set of photos
+    often has few places, and a segmenter that has learned them by heart takes new ones for objects."""
     colour: float = 0.8
     """Strength of the colour change."""
     blur: float = 0.0
@@ -118,16 +123,25 @@ class MaskLearning:
         # One scale for the whole step keeps the resize a single call; over steps all scales are seen.
         scale = (config.zoom * config.shrink) ** draws.shared("zoom")
         view = random_view(frame, self.size, scale, draws.uniform("corner", 2), draws.uniform("flip") < 0.5)
-        rows = neighbours(len(view), view.device)
-        # A label that is not trusted is not passed on to another image either.
-        chosen = (draws.uniform("paste") < config.paste) & (self._weights(batch)[rows] > 0)
-        view = torch.where(chosen[:, None, None, None], paste(view, view[rows]), view)
+        view = self._elsewhere(view, self._weights(batch) > 0, draws)
         images = change_colour(view[:, :3], draws.uniform("colour", 5), config.colour, 0.8)
         if config.blur > 0:
             half = F.interpolate(F.avg_pool2d(images, 2), images.shape[-2:], mode="bilinear", align_corners=False)
             chosen = draws.uniform("blur") < config.blur
             images = torch.where(chosen[:, None, None, None], half, images)
         return images, view[:, 3:]
+
+    def _elsewhere(self, view: View, trusted: Bool[Tensor, " batch"], draws: Draws) -> View:
+        """Some objects laid over another photo of the batch. Labels that are not trusted are not passed on."""
+        rows = neighbours(len(view), view.device)
+        chosen = (draws.uniform("paste") < self.config.paste) & trusted & trusted[rows]
+        other = turned(view[rows], draws.integers("turn", low=0, high=4))
+        other = enlarged(other, 1 + draws.shared("enlarge"))
+        low, high = (other.new_tensor(x) for x in ((-math.pi, 0.3, 0.6, -0.2), (math.pi, 1.5, 1.4, 0.2)))
+        hue, saturation, contrast, brightness = (low + (high - low) * draws.uniform("recolour", 4)).unbind(1)
+        colours = apply_matrix(other[:, :3], colour_matrix(hue, saturation, contrast), brightness)
+        laid = paste(torch.cat([colours, other[:, 3:]], 1), view)
+        return torch.where(chosen[:, None, None, None], laid, view)
 
 
 def with_surroundings(
@@ -146,9 +160,21 @@ def neighbours(count: int, device: torch.device) -> Int[Tensor, " count"]:
     return (torch.arange(count, device=device) ^ 1).clamp(max=count - 1)
 
 
-def paste(
-    view: Float[Tensor, "batch 4 height width"], other: Float[Tensor, "batch 4 height width"]
-) -> Float[Tensor, "batch 4 height width"]:
-    """Lay the objects of `other` over `view`; the mask then covers both. Colours and mask are stacked on channels."""
+def turned(view: View, quarters: Int[Tensor, " batch"]) -> View:
+    """Each square picture turned by its own number of quarter turns."""
+    turns = torch.stack([view, *(torch.rot90(view, k, (2, 3)) for k in (1, 2, 3))])
+    return turns[quarters, torch.arange(len(view), device=view.device)]
+
+
+def enlarged(view: View, factor: float) -> View:
+    """The middle of square pictures, `factor` times as large, cut to the same size."""
+    size = view.shape[-1]
+    frame = F.interpolate(view, (round(size * factor),) * 2, mode="bilinear", align_corners=False)
+    start = (frame.shape[-1] - size) // 2
+    return frame[:, :, start : start + size, start : start + size]
+
+
+def paste(view: View, other: View) -> View:
+    """Lay the objects of `other` over `view`; the mask then covers both."""
     colours = composite(view[:, :3], [Layer(other[:, :3], other[:, 3:])])
     return torch.cat([colours, torch.maximum(view[:, 3:], other[:, 3:])], 1)

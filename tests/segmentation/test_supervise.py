@@ -11,7 +11,15 @@ from genstruct.errors import ShapeError
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.labels import CONFIDENCE, Labels, label, load_labels, save_labels
 from genstruct.segmentation.segmenter import Segmenter
-from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig, neighbours, paste, with_surroundings
+from genstruct.segmentation.supervise import (
+    MaskLearning,
+    MaskLearningConfig,
+    enlarged,
+    neighbours,
+    paste,
+    turned,
+    with_surroundings,
+)
 
 PLAIN = MaskLearningConfig(zoom=1.0, shrink=1.0, paste=0.0, colour=0.0)
 
@@ -175,3 +183,12 @@ def test_a_pasted_object_brings_its_mask_and_leaves_the_rest():
 def test_neighbours_are_pairs_that_ranks_of_even_counts_do_not_part():
     assert neighbours(5, torch.device("cpu")).tolist() == [1, 0, 3, 2, 4]
     assert (neighbours(8, torch.device("cpu"))[4:] - 4).tolist() == neighbours(4, torch.device("cpu")).tolist()
+
+
+def test_turned_and_enlarged_pictures_keep_their_middle():
+    view = torch.rand(4, 4, 16, 16)
+    turns = turned(view, torch.tensor([0, 1, 2, 3]))
+    assert all(torch.equal(turns[k], torch.rot90(view[k], k, (1, 2))) for k in range(4))
+    ramp = torch.arange(16.0).expand(1, 4, 16, 16) - 7.5  # zero in the middle
+    torch.testing.assert_close(enlarged(ramp, 2.0), ramp / 2)
+    assert torch.equal(enlarged(view, 1.0), view)
