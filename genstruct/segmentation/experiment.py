@@ -287,7 +287,7 @@ class Stages:
         if networks is None:
             return None
         segmenter = Segmenter(networks["segmenter"], stage.size)
-        segmenter.card = {**self._card(name), "threshold": calibrate(segmenter, photos)}
+        segmenter.card = {**self._card(name), **calibrate(segmenter, photos)}
         self._publish(segmenter, f"{folder.name}/{RUN_FILE}")
         return segmenter
 

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from genstruct.data.archive import Archive
 from genstruct.segmentation.pairs import to_bytes
-from genstruct.segmentation.refine import best_threshold, refine_and_judge
-from genstruct.segmentation.segmenter import CALIBRATED, Segmenter, resize_to
+from genstruct.segmentation.refine import RefineSettings, best_threshold, refine, refine_and_judge
+from genstruct.segmentation.segmenter import Segmenter, resize_to
 from genstruct.train.report import writing
 
 LABELS, CONFIDENCE = "labels.npy", "confidence.npy"
@@ -55,7 +55,7 @@ def label(
     for start in range(0, len(archive), batch):
         images = as_unit(archive.images[start : start + batch], segmenter.device)
         soft = resize_to(segmenter.logits(images), images.shape[-2:]).sigmoid()
-        refined, confidence = refine_and_judge(images, soft, CALIBRATED)
+        refined, confidence = refine_and_judge(images, soft, segmenter.refinement)
         masks[start : start + batch] = to_bytes(refined)[..., 0]
         scores.append(confidence.cpu())
         if on_progress is not None:
@@ -63,8 +63,11 @@ def label(
     return Labels(replace(archive, masks=masks), torch.cat(scores))
 
 
-def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> float:
-    """The probability at which the segmenter's masks of real images are best cut, found without labels.
+def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> dict[str, float]:
+    """Probabilities at which a segmenter's masks of real images are best cut, found without labels, for its card.
+
+    `refine_threshold`: before refinement, where colours then separate best. `threshold`: without refinement, where its
+    masks have the area that the refined ones have.
 
     Args:
         segmenter: Before calibration.
@@ -73,8 +76,15 @@ def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> floa
     """
     chosen = np.unique(np.linspace(0, len(archive) - 1, min(sample, len(archive))).astype(int))
     images = as_unit(archive.images[chosen], segmenter.device)
-    soft = torch.cat([segmenter.logits(part) for part in images.split(20)])
-    return best_threshold(images, resize_to(soft, images.shape[-2:]).sigmoid())
+    logits = torch.cat([segmenter.logits(part) for part in images.split(20)])
+    soft = resize_to(logits, images.shape[-2:]).sigmoid()
+    cut = best_threshold(images, soft)
+    settings = RefineSettings(threshold=cut)
+    refined = torch.cat([refine(*part, settings) for part in zip(images.split(20), soft.split(20), strict=True)])
+    area = (refined > 0.5).double().mean()
+    values = soft.flatten().sort().values
+    alone = float(values[min(int(len(values) * (1 - area)), len(values) - 1)])
+    return {"refine_threshold": cut, "threshold": min(max(alone, 0.02), 0.98)}
 
 
 def save_labels(folder: Path, labels: Labels) -> None:

@@ -108,7 +108,7 @@ def refine_and_judge(
 def best_threshold(
     images: Float[Tensor, "batch 3 height width"],
     soft: Float[Tensor, "masks 1 h w"],
-    candidates: Sequence[float] = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.83, 0.9),
+    candidates: Sequence[float] = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.83, 0.9, 0.95),
     settings: RefineSettings | None = None,
     batch: int = 20,
 ) -> float:

@@ -27,9 +27,6 @@ LONGEST = 4
 # Largest side at which colours refine a mask; beyond, it is enlarged. Colour models need no more pixels than this.
 REFINE_SIDE = 256
 
-# Segmenters are calibrated: 1/2 is undecided.
-CALIBRATED = RefineSettings(threshold=0.5)
-
 Image = Float[Tensor, "3 _ _"]  # any height and width, another one for each image of a list
 Mask = Float[Tensor, "1 _ _"]
 
@@ -119,23 +116,28 @@ class Segmenter:
 
     @torch.inference_mode()
     def logits(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 h w"]:
-        """Logits at working resolution: the mean of the images and their mirror images, calibrated by the card's
-        `threshold` (a probability of the bare network, 1/2 if it has none) such that 0 is undecided."""
+        """Logits of the bare network at working resolution: the mean of the images and their mirror images."""
         small = resize_to(images, working_size(images.shape[-2:], self.size))
         small = small.contiguous(memory_format=torch.channels_last)
         both = self.network(small).float() + self.network(small.flip(-1)).float().flip(-1)
-        threshold = self.card.get("threshold", 0.5)
-        return both / 2 - math.log(threshold / (1 - threshold))
+        return both / 2
+
+    @property
+    def refinement(self) -> RefineSettings:
+        """How its masks are refined; the card's `refine_threshold` is the probability that counts as undecided."""
+        return RefineSettings(threshold=self.card.get("refine_threshold", 0.5))
 
     @torch.inference_mode()
     def _predict(
         self, images: Float[Tensor, "batch 3 height width"], refined: bool
     ) -> Float[Tensor, "batch 1 height width"]:
         size = images.shape[-2:]
-        mask = resize_to(self.logits(images), limited(size, REFINE_SIDE) if refined else size).sigmoid()
+        logits = resize_to(self.logits(images), limited(size, REFINE_SIDE) if refined else size)
         if refined:
-            mask = refine(resize_to(images, mask.shape[-2:]), mask, CALIBRATED)
-        return resize_to(mask, size).clamp(0, 1)
+            mask = refine(resize_to(images, logits.shape[-2:]), logits.sigmoid(), self.refinement)
+            return resize_to(mask, size).clamp(0, 1)
+        threshold = self.card.get("threshold", 0.5)
+        return (logits - math.log(threshold / (1 - threshold))).sigmoid()
 
 
 def working_size(size: Sequence[int], shorter: int) -> tuple[int, int]:

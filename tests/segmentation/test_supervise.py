@@ -9,7 +9,7 @@ from tiny_perturbed import photos, step_at
 from genstruct.data.sample import Sample
 from genstruct.errors import ShapeError
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.labels import CONFIDENCE, Labels, label, load_labels, save_labels
+from genstruct.segmentation.labels import CONFIDENCE, Labels, as_unit, calibrate, label, load_labels, save_labels
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.supervise import (
     MaskLearning,
@@ -192,3 +192,12 @@ def test_turned_and_enlarged_pictures_keep_their_middle():
     ramp = torch.arange(16.0).expand(1, 4, 16, 16) - 7.5  # zero in the middle
     torch.testing.assert_close(enlarged(ramp, 2.0), ramp / 2)
     assert torch.equal(enlarged(view, 1.0), view)
+
+
+def test_masks_alone_have_the_area_that_refined_masks_have():
+    segmenter, archive = Segmenter(network(), 16), photos(20, 24)
+    segmenter.card = calibrate(segmenter, archive)
+    images = as_unit(archive.images, segmenter.device)
+    areas = [torch.stack(segmenter.predict(images, refine)).gt(0.5).float().mean() for refine in (False, True)]
+    assert 0.02 < segmenter.card["threshold"] < 0.98
+    torch.testing.assert_close(*areas, atol=0.005, rtol=0)
