@@ -1,0 +1,61 @@
+"""Checks at the public doors of geometry: shapes, types and devices cost nothing; values are read only when asked."""
+
+import torch
+from torch import Tensor
+
+from genstruct.errors import ShapeError
+
+
+def check_shape(name: str, tensor: Tensor, shape: str) -> None:
+    """Compare with a pattern of names and numbers, as "batch 3 4"; names stand for any size.
+
+    Raises:
+        ShapeError: Other dimensions, or not a floating-point tensor.
+    """
+    if not isinstance(tensor, Tensor):
+        raise ShapeError(f"{name} must be a tensor [{shape.replace(' ', ', ')}], got {type(tensor).__name__}")
+    wanted = shape.split()
+    fits = tensor.ndim == len(wanted) and all(
+        not size.isdigit() or int(size) == got for size, got in zip(wanted, tensor.shape, strict=True)
+    )
+    if not fits:
+        raise ShapeError(f"{name} must be [{', '.join(wanted)}], got {list(tensor.shape)}")
+
+
+def check_float(name: str, tensor: Tensor, shape: str) -> None:
+    """`check_shape`, and the numbers must be floating point.
+
+    Raises:
+        ShapeError: Another shape or type.
+    """
+    check_shape(name, tensor, shape)
+    if not tensor.is_floating_point():
+        raise ShapeError(f"{name} must be floating point, got {tensor.dtype} {list(tensor.shape)}; use .float()")
+
+
+def check_together(tensors: dict[str, Tensor]) -> None:
+    """All on one device, as operations between devices fail far from their cause.
+
+    Raises:
+        ShapeError: Naming each tensor and its device.
+    """
+    devices = {name: str(tensor.device) for name, tensor in tensors.items()}
+    if len(set(devices.values())) > 1:
+        listed = ", ".join(f"{name} on {device}" for name, device in devices.items())
+        raise ShapeError(f"tensors must be on one device, got {listed}; move them with .to(device)")
+
+
+def check_finite(name: str, tensor: Tensor) -> None:
+    """No NaN and no infinity. Reads the values, so a CUDA device is waited for.
+
+    Raises:
+        ShapeError: How many values are not finite, and the first of them.
+    """
+    finite = torch.isfinite(tensor.detach())
+    if finite.all():
+        return
+    bad = (~finite).nonzero()
+    raise ShapeError(
+        f"{name} {list(tensor.shape)} must be finite, but {len(bad)} values are NaN or infinite, "
+        f"the first at {bad[0].tolist()}"
+    )
