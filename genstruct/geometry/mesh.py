@@ -112,8 +112,12 @@ _ranges: WeakIdKeyDictionary = WeakIdKeyDictionary()
 
 def _corner_range(faces: Tensor) -> tuple[int, int]:
     """Lowest and highest corner, remembered as long as the tensor lives unchanged: reading waits for a CUDA device."""
+    if not faces.numel():
+        return 0, -1
+    if faces.is_inference():  # these keep no count of their changes
+        return int(faces.min()), int(faces.max())
     version, found = _ranges.get(faces, (-1, (0, -1)))
     if version != faces._version:
-        found = (int(faces.min()), int(faces.max())) if faces.numel() else (0, -1)
+        found = (int(faces.min()), int(faces.max()))
         _ranges[faces] = (faces._version, found)
     return found
