@@ -17,7 +17,7 @@ from torch import Tensor
 from genstruct.errors import ShapeError
 from genstruct.geometry.checks import check_float, check_together
 
-Number = float | Tensor
+Number = float | int | Tensor
 """One number for all cameras, or a tensor [batch]."""
 
 
@@ -102,6 +102,18 @@ class Camera:
         """The same view in an image of `to` (height, width) pixels instead of `size`."""
         scale = self.intrinsics.new_tensor([to[1] / size[1], to[0] / size[0], 1.0])
         return replace(self, intrinsics=self.intrinsics * scale[:, None])
+
+    def weak_perspective(self) -> "Camera":
+        """Orthographic cameras that see the world's origin, and what is as far away, as these perspective ones do.
+
+        Raises:
+            ShapeError: The cameras are orthographic already.
+        """
+        if self.orthographic:
+            raise ShapeError("weak perspective approximates perspective cameras, these are orthographic")
+        depth = self.translation[:, 2, None, None]
+        intrinsics = torch.cat([self.intrinsics[:, :, :2] / depth, self.intrinsics[:, :, 2:]], -1)
+        return replace(self, intrinsics=intrinsics, orthographic=True)
 
     @classmethod
     def orbit(
