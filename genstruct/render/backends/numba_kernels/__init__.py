@@ -1,0 +1,1 @@
+"""Loops over pixels, triangles and edges, compiled by numba when first called."""

@@ -1,0 +1,58 @@
+"""Visibility: a z-buffer."""
+
+import math
+
+from genstruct.render.backends.numba_kernels.compile import helper, kernel
+from genstruct.render.backends.numba_kernels.triangle import drawn_orientation, inward_edge
+
+
+@kernel
+def fill(v, faces, cull, near, orthographic, index, inverse_depth, first, last, top, bottom):
+    """Draw all triangles into the rows `top` to `bottom` of the images `first` to `last` (ends excluded)."""
+    for image in range(first, last):
+        triangles = faces[min(image, len(faces) - 1)]
+        index[image, top:bottom] = -1
+        inverse_depth[image, top:bottom] = 0
+        for face in range(len(triangles)):
+            a, b, c = triangles[face]
+            draw(v[image], a, b, c, face, cull, near, orthographic, index[image], inverse_depth[image], top, bottom)
+
+
+@helper
+def draw(v, a, b, c, face, cull, near, orthographic, index, inverse_depth, top, bottom):
+    """Draw one triangle: keep it where its centre-sampled depth is the nearest so far."""
+    real = v.dtype.type
+    half = real(0.5)
+    turn = drawn_orientation(v, a, b, c, cull, near)
+    low_x, high_x = min(v[a, 0], v[b, 0], v[c, 0]) - half, max(v[a, 0], v[b, 0], v[c, 0]) - half
+    low_y, high_y = min(v[a, 1], v[b, 1], v[c, 1]) - half, max(v[a, 1], v[b, 1], v[c, 1]) - half
+    width = index.shape[1]
+    if turn == 0 or high_x < 0 or low_x > width or high_y < top or low_y > bottom:
+        return
+    left, right = math.ceil(max(low_x, real(0))), math.floor(min(high_x, real(width - 1))) + 1
+    upper, lower = math.ceil(max(low_y, real(top))), math.floor(min(high_y, real(bottom - 1))) + 1
+    if left >= right or upper >= lower:
+        return
+    sign = real(1) if turn > 0 else real(-1)
+    x0, y0, dx0, dy0, closed0 = inward_edge(v, b, c, sign)
+    x1, y1, dx1, dy1, closed1 = inward_edge(v, c, a, sign)
+    x2, y2, dx2, dy2, closed2 = inward_edge(v, a, b, sign)
+    n0, n1, n2 = v[a, 2], v[b, 2], v[c, 2]
+    if not orthographic:
+        n0, n1, n2 = real(1) / n0, real(1) / n1, real(1) / n2
+    for row in range(upper, lower):
+        y = real(row) + half
+        r0, r1, r2 = dx0 * (y - y0), dx1 * (y - y1), dx2 * (y - y2)
+        for column in range(left, right):
+            x = real(column) + half
+            e0, e1, e2 = r0 - dy0 * (x - x0), r1 - dy1 * (x - x1), r2 - dy2 * (x - x2)
+            if e0 < 0 or e1 < 0 or e2 < 0:
+                continue
+            if (e0 == 0 and not closed0) or (e1 == 0 and not closed1) or (e2 == 0 and not closed2):
+                continue
+            total = e0 + e1 + e2
+            mean = e0 * n0 + e1 * n1 + e2 * n2
+            near_here = total / mean if orthographic else mean / total
+            if near_here > inverse_depth[row, column]:  # of equals the first stays; false for 0 / 0
+                inverse_depth[row, column] = near_here
+                index[row, column] = face

@@ -1,0 +1,206 @@
+"""Where silhouette edges pass between two neighbouring pixel centres.
+
+A crossing is a row of `where`: (kind, inner pixel, outer pixel, first, second), pixels as row * width + column.
+Kinds: 0 = an edge (vertices first, second) crosses a row of pixel centres, 1 = a column, 2 = the planes of two
+triangles (first at the inner, second at the outer pixel) meet in between.
+"""
+
+import math
+
+import numpy as np
+
+from genstruct.render.backends.numba_kernels.compile import helper, kernel
+from genstruct.render.backends.numba_kernels.triangle import (
+    drawn_orientation,
+    nearness,
+    nearness_at,
+    nearness_of,
+)
+
+BEHIND = 0.2  # the inner pixel may lie this share of the edge's nearness behind it: surfaces seen at a slant
+TOUCHING = 1e-3  # the outer pixel may be this much before it: surfaces that meet at the edge
+
+
+@kernel
+def find(
+    v, faces, edges, start, face, forward, component, parts, index, inverse_depth, cull, near, orthographic,
+    where, count, first, last,
+):  # fmt: skip
+    """Fill `where` [B, capacity, 5] and `count` [B] of the images `first` to `last`.
+
+    `count` may exceed the capacity: then crossings were lost and the caller must come back with more room.
+    """
+    height, width = index.shape[1:]
+    slot_edge = np.full((4, height * width), -1, np.int64)  # kind * 2 + direction, by first pixel of the pair
+    slot_share = np.empty((4, height * width), v.dtype)
+    slot_near = np.empty((4, height * width), v.dtype)
+    turns = np.empty(faces.shape[1], np.int8)
+    for image in range(first, last):
+        table = min(image, len(edges) - 1)
+        triangles = faces[min(image, len(faces) - 1)]
+        for number in range(len(triangles)):
+            a, b, c = triangles[number]
+            turn = drawn_orientation(v[image], a, b, c, cull, near)
+            turns[number] = 1 if turn > 0 else (-1 if turn < 0 else 0)
+        for edge in range(edges.shape[1]):
+            side = silhouette_side(face[table], forward[table], turns, start[table, edge], start[table, edge + 1])
+            if side != 0:
+                walk(
+                    v[image], triangles, edges[table, edge, 0], edges[table, edge, 1], edge, side, index[image],
+                    inverse_depth[image], orthographic, slot_edge, slot_share, slot_near,
+                )  # fmt: skip
+        count[image] = collect(edges[table], height, width, slot_edge, slot_near, where[image])
+        if parts:
+            count[image] = meet(
+                v[image], triangles, component[min(image, len(component) - 1)], index[image], orthographic,
+                slot_edge, where[image], count[image],
+            )  # fmt: skip
+        slot_edge[:] = -1
+
+
+@helper
+def silhouette_side(face, forward, turns, begin, end):
+    """The side of the edge (+1 or -1, as the edge function of low -> high corner) on which all its drawn triangles
+    lie; 0 if it has none or they lie on both sides."""
+    side = 0
+    for half in range(begin, end):
+        turn = turns[face[half]]
+        if turn == 0:
+            continue
+        here = turn if forward[half] else -turn
+        if side == 0:
+            side = here
+        elif side != here:
+            return 0
+    return side
+
+
+@helper
+def walk(v, triangles, a, b, edge, side, index, inverse_depth, orthographic, slot_edge, slot_share, slot_near):
+    """Visit the rows of pixel centres that the edge crosses (columns if it is rather flat)."""
+    real = v.dtype.type
+    half = real(0.5)
+    height, width = index.shape
+    dx, dy = v[b, 0] - v[a, 0], v[b, 1] - v[a, 1]
+    steep = abs(dy) >= abs(dx)
+    along, across = (1, 0) if steep else (0, 1)
+    lines, others = (height, width) if steep else (width, height)
+    low, high = min(v[a, along], v[b, along]) - half, max(v[a, along], v[b, along]) - half
+    if high <= 0 or low > lines - 1:
+        return
+    begin, end = math.ceil(max(low, real(0))), math.ceil(min(high, real(lines)))
+    inner_first = (side > 0) == (dy > 0) if steep else (side > 0) == (dx < 0)
+    n_a, n_b = nearness(v, a, orthographic), nearness(v, b, orthographic)
+    slope = (v[b, across] - v[a, across]) / (v[b, along] - v[a, along])
+    for line in range(begin, end):
+        way = real(line) + half - v[a, along]
+        position = v[a, across] + way * slope - half
+        if not (position >= 0 and position < others - 1):  # the pair must lie in the image
+            continue
+        lower = int(position)
+        step = position - real(lower)
+        edge_near = n_a + way / (v[b, along] - v[a, along]) * (n_b - n_a)
+        pixel = line * width + lower if steep else lower * width + line
+        stride = 1 if steep else width
+        inner, outer = (pixel, pixel + stride) if inner_first else (pixel + stride, pixel)
+        if not inner_matches(index, inverse_depth, inner, edge_near, orthographic):
+            continue
+        x, y = (position + half, real(line) + half) if steep else (real(line) + half, position + half)
+        if not outer_behind(v, triangles, index, inverse_depth, outer, edge_near, x, y, orthographic):
+            continue
+        share = step if inner_first else real(1) - step
+        slot = (0 if steep else 2) + (0 if inner_first else 1)
+        if slot_edge[slot, pixel] < 0 or share > slot_share[slot, pixel]:
+            slot_edge[slot, pixel], slot_share[slot, pixel], slot_near[slot, pixel] = edge, share, edge_near
+
+
+@helper
+def inner_matches(index, inverse_depth, pixel, edge_near, orthographic):
+    """Whether the inner pixel shows the edge's surface, or one before it, rather than something far behind."""
+    width = index.shape[1]
+    row, column = pixel // width, pixel % width
+    if index[row, column] < 0:
+        return False
+    here = nearness_of(inverse_depth, row, column, orthographic)
+    return here >= edge_near - inverse_depth.dtype.type(BEHIND) * abs(edge_near)
+
+
+@helper
+def outer_behind(v, triangles, index, inverse_depth, pixel, edge_near, x, y, orthographic):
+    """Whether what the outer pixel shows is behind the edge: there, or where its plane reaches the edge."""
+    width = index.shape[1]
+    row, column = pixel // width, pixel % width
+    if index[row, column] < 0:
+        return True
+    limit = edge_near + v.dtype.type(TOUCHING) * abs(edge_near)
+    if nearness_of(inverse_depth, row, column, orthographic) <= limit:
+        return True
+    a, b, c = triangles[index[row, column]]
+    return nearness_at(v, a, b, c, x, y, orthographic) <= limit
+
+
+@helper
+def collect(edges, height, width, slot_edge, slot_near, where):
+    """List the crossings. Of edges that look at each other across one pair of pixels the nearer one stays."""
+    count = 0
+    for kind in range(2):
+        stride = 1 if kind == 0 else width
+        for pixel in range(height * width):
+            right, left = slot_edge[2 * kind, pixel], slot_edge[2 * kind + 1, pixel]
+            if right < 0 and left < 0:
+                continue
+            if right >= 0 and left >= 0:
+                if slot_near[2 * kind, pixel] >= slot_near[2 * kind + 1, pixel]:
+                    left = -1
+                else:
+                    right = -1
+            inner, outer = (pixel, pixel + stride) if right >= 0 else (pixel + stride, pixel)
+            edge = max(right, left)
+            if count < len(where):
+                where[count, 0], where[count, 1], where[count, 2] = kind, inner, outer
+                where[count, 3], where[count, 4] = edges[edge, 0], edges[edge, 1]
+            count += 1
+    return count
+
+
+@helper
+def meet(v, triangles, component, index, orthographic, slot_edge, where, count):
+    """List the pairs of pixels between which two parts pass through each other."""
+    half = v.dtype.type(0.5)
+    height, width = index.shape
+    for kind in range(2):
+        right, down = (1, 0) if kind == 0 else (0, 1)
+        for row in range(height - down):
+            for column in range(width - right):
+                first, second = index[row, column], index[row + down, column + right]
+                if first < 0 or second < 0 or component[first] == component[second]:
+                    continue
+                pixel = row * width + column
+                if slot_edge[2 * kind, pixel] >= 0 or slot_edge[2 * kind + 1, pixel] >= 0:
+                    continue
+                x, y = v.dtype.type(column) + half, v.dtype.type(row) + half
+                if not swap(v, triangles, first, second, x, y, right, down, orthographic):
+                    continue
+                if count < len(where):
+                    where[count, 0], where[count, 1], where[count, 2] = 2, pixel, pixel + down * width + right
+                    where[count, 3], where[count, 4] = first, second
+                count += 1
+    return count
+
+
+@helper
+def swap(v, triangles, first, second, x, y, right, down, orthographic):
+    """Whether each of two planes is the nearer one at its own pixel."""
+    here, there = gaps(v, triangles, first, second, x, y, right, down, orthographic)
+    return here > 0 and there > 0
+
+
+@helper
+def gaps(v, triangles, first, second, x, y, right, down, orthographic):
+    """How much nearer the first plane is at (x, y), and the second plane at the neighbour to the right or below."""
+    a, b, c = triangles[first]
+    i, j, k = triangles[second]
+    x2, y2 = x + v.dtype.type(right), y + v.dtype.type(down)
+    here = nearness_at(v, a, b, c, x, y, orthographic) - nearness_at(v, i, j, k, x, y, orthographic)
+    there = nearness_at(v, i, j, k, x2, y2, orthographic) - nearness_at(v, a, b, c, x2, y2, orthographic)
+    return here, there

@@ -1,0 +1,94 @@
+"""Edge functions of one triangle on the screen (Pineda 1988), shared by all kernels.
+
+The edge function of a -> b at p is the cross product of b - a and p - a. It is computed with the ends in a fixed order,
+so that two triangles get exactly opposite values at a shared edge: every pixel centre on it belongs to one of them.
+"""
+
+import math
+
+from genstruct.render.backends.numba_kernels.compile import helper
+
+
+@helper
+def orientation(v, a, b, c):
+    """Twice the area on the screen; negative for a triangle seen from the front (rows grow downwards)."""
+    return (v[b, 0] - v[a, 0]) * (v[c, 1] - v[a, 1]) - (v[b, 1] - v[a, 1]) * (v[c, 0] - v[a, 0])
+
+
+@helper
+def ordered(v, a, b):
+    """Whether a -> b is in the fixed order."""
+    return v[a, 0] < v[b, 0] or (v[a, 0] == v[b, 0] and v[a, 1] <= v[b, 1])
+
+
+@helper
+def edge_function(v, a, b, x, y):
+    """Positive on the right of a -> b as seen in the image."""
+    if ordered(v, a, b):
+        return (v[b, 0] - v[a, 0]) * (y - v[a, 1]) - (v[b, 1] - v[a, 1]) * (x - v[a, 0])
+    return -((v[a, 0] - v[b, 0]) * (y - v[b, 1]) - (v[a, 1] - v[b, 1]) * (x - v[b, 0]))
+
+
+@helper
+def inward_edge(v, a, b, sign):
+    """The edge function times `sign` as (x, y, dx, dy, closed): dx * (py - y) - dy * (px - x).
+
+    With the sign of the triangle's orientation it is positive inside. Points where it is 0 belong to the closed side.
+    """
+    if not ordered(v, a, b):
+        a, b, sign = b, a, -sign
+    return v[a, 0], v[a, 1], sign * (v[b, 0] - v[a, 0]), sign * (v[b, 1] - v[a, 1]), sign > 0
+
+
+@helper
+def drawn_orientation(v, a, b, c, cull, near):
+    """Orientation of a triangle if it is drawn; 0 if it has no area, is culled, or is too near."""
+    turn = orientation(v, a, b, c)
+    visible = v[a, 2] > near and v[b, 2] > near and v[c, 2] > near and math.isfinite(turn)
+    return turn if visible and (turn < 0 or not cull) else v.dtype.type(0)
+
+
+@helper
+def nearness(v, a, orthographic):
+    """A function of depth that is linear on the screen and grows towards the camera."""
+    return -v[a, 2] if orthographic else v.dtype.type(1) / v[a, 2]
+
+
+@helper
+def nearness_of(inverse_depth, row, column, orthographic):
+    """The same of a pixel."""
+    here = inverse_depth[row, column]
+    return -inverse_depth.dtype.type(1) / here if orthographic else here
+
+
+@helper
+def nearness_at(v, a, b, c, x, y, orthographic):
+    """Nearness of the triangle's plane at a point."""
+    e0 = edge_function(v, b, c, x, y)
+    e1 = edge_function(v, c, a, x, y)
+    e2 = edge_function(v, a, b, x, y)
+    n0, n1, n2 = nearness(v, a, orthographic), nearness(v, b, orthographic), nearness(v, c, orthographic)
+    return (e0 * n0 + e1 * n1 + e2 * n2) / (e0 + e1 + e2)
+
+
+@helper
+def push_edge_function(gradient, v, a, b, x, y, pull):
+    """Add `pull` times the derivative of `edge_function` to the gradient of a and b."""
+    gradient[a, 0] += pull * (v[b, 1] - y)
+    gradient[a, 1] += pull * (x - v[b, 0])
+    gradient[b, 0] += pull * (y - v[a, 1])
+    gradient[b, 1] += pull * (v[a, 0] - x)
+
+
+@helper
+def push_nearness_at(gradient, v, a, b, c, x, y, orthographic, pull):
+    """Add `pull` times the derivative of `nearness_at` to the gradient of the three corners."""
+    e0, e1, e2 = edge_function(v, b, c, x, y), edge_function(v, c, a, x, y), edge_function(v, a, b, x, y)
+    n0, n1, n2 = nearness(v, a, orthographic), nearness(v, b, orthographic), nearness(v, c, orthographic)
+    scale = pull / (e0 + e1 + e2)
+    mean = (e0 * n0 + e1 * n1 + e2 * n2) / (e0 + e1 + e2)
+    push_edge_function(gradient, v, b, c, x, y, scale * (n0 - mean))
+    push_edge_function(gradient, v, c, a, x, y, scale * (n1 - mean))
+    push_edge_function(gradient, v, a, b, x, y, scale * (n2 - mean))
+    for corner, share, near in ((a, e0, n0), (b, e1, n1), (c, e2, n2)):
+        gradient[corner, 2] -= scale * share if orthographic else scale * share * near * near

@@ -1,0 +1,109 @@
+"""Light on surfaces: Lambertian, from a direction or in spherical harmonics. Light adds linearly, images are sRGB."""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genstruct.errors import ShapeError
+from genstruct.geometry.checks import check_float
+
+
+@dataclass(frozen=True)
+class DirectionalLight:
+    """Light from everywhere and light from one direction. A batch of one is shared.
+
+    Args:
+        ambient: Linear RGB; what a surface turned away still reflects, per unit of albedo.
+        colour: Linear RGB of the direct light.
+        direction: From the object towards the light, world; of any length.
+    """
+
+    ambient: Float[Tensor, "ambients 3"]
+    colour: Float[Tensor, "colours 3"]
+    direction: Float[Tensor, "directions 3"]
+
+
+@dataclass(frozen=True)
+class HarmonicLight:
+    """Smooth light as the shading of a white surface for each normal, in spherical harmonics up to degree 2.
+
+    Nine terms are enough for distant light on Lambertian surfaces (Ramamoorthi & Hanrahan 2001: 1 % error). The
+    coefficients are those of the shading itself: the light's own times their A_l / pi = 1, 2/3, 1/4 of degree 0, 1, 2.
+
+    Args:
+        coefficients: Linear RGB for (l, m) = (0, 0), (1, -1), (1, 0), (1, 1), (2, -2), ..., (2, 2) of the real,
+            orthonormal harmonics in world axes (polar axis z). A batch of one is shared.
+    """
+
+    coefficients: Float[Tensor, "batch 9 3"]
+
+
+Light = DirectionalLight | HarmonicLight
+
+
+def shade(
+    albedo: Float[Tensor, "batch 3 height width"], normal: Float[Tensor, "batch 3 height width"], light: Light
+) -> Float[Tensor, "batch 3 height width"]:
+    """Colours of a matt surface under `light`, sRGB, cut off at 1.
+
+    Args:
+        albedo: sRGB in [0, 1].
+        normal: Unit vectors, world.
+        light: Light that falls on it.
+
+    Raises:
+        ShapeError: Light for another number of images.
+    """
+    received = _directional(normal, light) if isinstance(light, DirectionalLight) else _harmonic(normal, light)
+    return linear_to_srgb(srgb_to_linear(albedo) * received).clamp(max=1)
+
+
+def _directional(normal: Tensor, light: DirectionalLight) -> Tensor:
+    for name in ("ambient", "colour", "direction"):
+        _check(f"light.{name}", getattr(light, name), "batch 3", len(normal))
+    towards = torch.nn.functional.normalize(light.direction, dim=1)[:, :, None, None]
+    facing = (normal * towards).sum(1, keepdim=True).clamp(min=0)
+    return light.ambient[:, :, None, None] + light.colour[:, :, None, None] * facing
+
+
+def _harmonic(normal: Tensor, light: HarmonicLight) -> Tensor:
+    _check("light.coefficients", light.coefficients, "batch 9 3", len(normal))
+    terms = zip(harmonics(normal).unbind(1), light.coefficients.unbind(1), strict=True)
+    received = sum(term[:, None] * coefficient[:, :, None, None] for term, coefficient in terms)
+    return received.clamp(min=0)
+
+
+def _check(name: str, tensor: Tensor, shape: str, batch: int) -> None:
+    check_float(name, tensor, shape)
+    if len(tensor) not in (1, batch):
+        raise ShapeError(f"{name} must have 1 or {batch} items like the images, got {list(tensor.shape)}")
+
+
+def harmonics(normal: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 9 height width"]:
+    """Real orthonormal spherical harmonics of unit vectors, in the order of `HarmonicLight`."""
+    x, y, z = normal.unbind(1)
+    terms = [
+        torch.full_like(x, 0.28209479),  # 1 / (2 sqrt(pi))
+        0.48860251 * y,  # sqrt(3 / (4 pi))
+        0.48860251 * z,
+        0.48860251 * x,
+        1.09254843 * x * y,  # sqrt(15 / (4 pi))
+        1.09254843 * y * z,
+        0.31539157 * (3 * z * z - 1),  # sqrt(5 / (16 pi))
+        1.09254843 * x * z,
+        0.54627422 * (x * x - y * y),  # sqrt(15 / (16 pi))
+    ]
+    return torch.stack(terms, 1)
+
+
+def srgb_to_linear(colour: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """Intensity of sRGB values in [0, 1] (IEC 61966-2-1)."""
+    return torch.where(colour <= 0.04045, colour / 12.92, ((colour.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
+
+
+def linear_to_srgb(intensity: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
+    """sRGB values of intensities of at least 0 (IEC 61966-2-1); intensities above 1 go on above 1."""
+    curved = 1.055 * intensity.clamp(min=0.003) ** (1 / 2.4) - 0.055
+    return torch.where(intensity <= 0.0031308, 12.92 * intensity, curved)
