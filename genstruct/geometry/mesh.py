@@ -6,10 +6,10 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
-from torch.utils.weak import WeakIdKeyDictionary
 
 from genstruct.errors import ShapeError
 from genstruct.geometry.checks import check_finite, check_float, check_shape, check_together
+from genstruct.geometry.remember import remembered
 
 
 @dataclass(frozen=True)
@@ -107,17 +107,7 @@ def check_faces(name: str, faces: Tensor, target: str, rows: int) -> None:
         )
 
 
-_ranges: WeakIdKeyDictionary = WeakIdKeyDictionary()
-
-
+@remembered
 def _corner_range(faces: Tensor) -> tuple[int, int]:
-    """Lowest and highest corner, remembered as long as the tensor lives unchanged: reading waits for a CUDA device."""
-    if not faces.numel():
-        return 0, -1
-    if faces.is_inference():  # these keep no count of their changes
-        return int(faces.min()), int(faces.max())
-    version, found = _ranges.get(faces, (-1, (0, -1)))
-    if version != faces._version:
-        found = (int(faces.min()), int(faces.max()))
-        _ranges[faces] = (faces._version, found)
-    return found
+    """Lowest and highest corner; (0, -1) without faces."""
+    return (int(faces.min()), int(faces.max())) if faces.numel() else (0, -1)

@@ -1,0 +1,133 @@
+"""Planes through an object's centre, and how a photo of one changes when the object turns.
+
+A view graph asks what a photo would look like if the object were turned a little. If its visible side were a plane, the
+answer would be a homography (perspective) or an affine map (weak perspective: orthographic cameras).
+"""
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from genstruct.errors import ShapeError
+from genstruct.geometry.camera import Camera, Number, together
+from genstruct.geometry.checks import check_float, check_together
+
+GRAZING = 1e-3
+"""Cosine between the view and the normal below which a plane is taken for seen from its edge: its picture is empty."""
+
+
+@dataclass(frozen=True)
+class Plane:
+    """Planes with a front side, in world axes.
+
+    Args:
+        normal: Out of the front side; of any length above 0. The back side is not seen.
+        centre: A point of the plane about which the object turns, object units; the world's origin by default.
+
+    Raises:
+        ShapeError: Other shapes or types, or mixed devices.
+    """
+
+    normal: Float[Tensor, "batch 3"]
+    centre: Float[Tensor, "#batch 3"] | None = None
+
+    def __post_init__(self) -> None:
+        check_float("normal", self.normal, "batch 3")
+        if self.centre is not None:
+            check_float("centre", self.centre, "batch 3")
+            check_together({"normal": self.normal, "centre": self.centre})
+
+    @classmethod
+    def facing(cls, azimuth: Number, elevation: Number) -> "Plane":
+        """Planes through the origin that face a viewpoint: as `Camera.orbit` counts it, radians."""
+        azimuth, elevation = together(azimuth, elevation)
+        across = elevation.cos()
+        return cls(torch.stack([across * azimuth.sin(), elevation.sin(), across * azimuth.cos()], -1))
+
+    def turned(self, rotation: Float[Tensor, "batch 3 3"]) -> "Plane":
+        """The planes after the object has turned about `centre`."""
+        return Plane((rotation @ self.normal[..., None])[..., 0], self.centre)
+
+
+@dataclass(frozen=True)
+class Homography:
+    """Where pixels of one picture lie in another: (u', v', 1) ~ matrix (u, v, 1), with pixel centres at halves.
+
+    Args:
+        matrix: The third row gives positive numbers where the plane is in front of the camera in both pictures.
+        horizon: Row vector; (u, v, 1) times it is positive where the first picture shows the plane at all.
+        visible: Whether the front side is seen in both pictures.
+    """
+
+    matrix: Float[Tensor, "batch 3 3"]
+    horizon: Float[Tensor, "batch 3"]
+    visible: Float[Tensor, " batch"]
+
+
+def plane_homography(plane: Plane, rotation: Float[Tensor, "batch 3 3"], camera: Camera) -> Homography:
+    """From pixels that show the plane to pixels that show it after the object has turned about the plane's centre.
+
+    With normal n, centre c and turn R in camera axes and intrinsics K (Hartley & Zisserman 2004, section 13.1):
+    K (R + (c - R c) n^T / (n^T c)) K^-1 for perspective cameras. Orthographic: the affine map about the centre's pixel
+    with the matrix R[:2, :2] - R[:2, 2] (n_x, n_y) / n_z. Differentiable in everything; a plane seen from its edge or
+    from behind gives the identity, marked as not visible.
+
+    Args:
+        plane: World axes. A batch of one is shared, here and below.
+        rotation: Of the object, world axes, about `plane.centre`.
+        camera: Stands still.
+
+    Raises:
+        ShapeError: Shapes that do not belong together.
+    """
+    batch = _check(plane, rotation, camera)
+    to_camera = camera.rotation
+    turn = to_camera @ rotation @ to_camera.mT
+    normal = (to_camera @ torch.nn.functional.normalize(plane.normal, dim=-1)[..., None]).expand(batch, 3, 1)
+    origin = torch.zeros_like(plane.normal[:1]) if plane.centre is None else plane.centre
+    centre = camera.to_camera(origin[:, None]).mT.expand(batch, 3, 1)
+    map_points = _orthographic if camera.orthographic else _perspective
+    matrix, horizon, visible = map_points(turn.expand(batch, 3, 3), normal, centre)
+    intrinsics = camera.intrinsics.expand(batch, 3, 3)
+    inverse = torch.linalg.inv_ex(intrinsics).inverse  # of a batch without waiting for the device
+    return Homography(intrinsics @ matrix @ inverse, (horizon @ inverse)[:, 0], visible.to(matrix.dtype))
+
+
+def _perspective(turn: Tensor, normal: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Homography of rays (x/z, y/z, 1), horizon (row) and visibility."""
+    length = centre.norm(dim=1, keepdim=True)
+    facing = normal.mT @ centre  # [batch, 1, 1]; negative if the front side is seen
+    after = (turn @ normal).mT @ centre
+    visible = (facing < -GRAZING * length) & (after < -GRAZING * length)
+    row = normal.mT / torch.where(visible, facing, -1)
+    identity = torch.eye(3).to(turn).expand_as(turn)
+    matrix = torch.where(visible, turn + (centre - turn @ centre) @ row, identity)
+    return matrix, row, visible[:, 0, 0]
+
+
+def _orthographic(turn: Tensor, normal: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Affine map of (x, y, 1), a horizon that is nowhere, and visibility."""
+    visible = (normal[:, 2:] < -GRAZING) & ((turn @ normal)[:, 2:] < -GRAZING)
+    depth = -normal[:, :2].mT / torch.where(visible, normal[:, 2:], -1)  # how depth grows with x and y on the plane
+    linear = turn[:, :2, :2] + turn[:, :2, 2:] @ depth
+    identity = torch.eye(3).to(turn).expand_as(turn)
+    linear = torch.where(visible, linear, identity[:, :2, :2])
+    matrix = torch.cat([linear, centre[:, :2] - linear @ centre[:, :2]], -1)
+    return torch.cat([matrix, identity[:, 2:]], 1), identity[:, 2:], visible[:, 0, 0]
+
+
+def _check(plane: Plane, rotation: Tensor, camera: Camera) -> int:
+    """The batch size of all together."""
+    check_float("rotation", rotation, "batch 3 3")
+    tensors = {"plane.normal": plane.normal, "rotation": rotation, "camera": camera.intrinsics}
+    if plane.centre is not None:
+        tensors["plane.centre"] = plane.centre
+    check_together(tensors)
+    sizes = {len(tensor) for tensor in tensors.values()} - {1}
+    types = {tensor.dtype for tensor in tensors.values()}
+    if len(sizes) > 1 or len(types) > 1:
+        listed = ", ".join(f"{name} {list(tensor.shape)} {tensor.dtype}" for name, tensor in tensors.items())
+        raise ShapeError(f"planes, rotations and cameras must have one batch size (or 1) and one type, got {listed}")
+    return sizes.pop() if sizes else 1
