@@ -67,6 +67,22 @@ class Mesh:
         """Number of meshes: the batch of vertices or of textures, whichever is not shared."""
         return max(len(self.vertices), 0 if self.texture is None else len(self.texture))
 
+    def __getitem__(self, index: slice | Tensor) -> "Mesh":
+        """Some of the meshes, still as a batch; what is shared stays shared.
+
+        Raises:
+            ShapeError: A single number; a batch of one is `mesh[i : i + 1]`.
+        """
+        if isinstance(index, int):
+            raise ShapeError(f"meshes stay a batch: write mesh[{index} : {index + 1}] instead of mesh[{index}]")
+        batch = len(self)
+        vertices, texture = self.vertices, self.texture
+        if len(vertices) == batch:
+            vertices = vertices[index]
+        if texture is not None and len(texture) == batch:
+            texture = texture[index]
+        return replace(self, vertices=vertices, texture=texture)
+
     def tensors(self) -> dict[str, Tensor]:
         """What is there, by name."""
         return {name: tensor for name, tensor in vars(self).items() if tensor is not None}

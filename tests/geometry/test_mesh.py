@@ -26,6 +26,18 @@ def test_the_batch_is_that_of_vertices_or_of_textures():
     assert len(textured(vertices=corners(6), texture=torch.rand(1, 3, 4, 5))) == 6
 
 
+def test_some_meshes_of_a_batch_are_a_batch(monkeypatch):
+    mesh = textured(texture=torch.rand(6, 3, 4, 5))  # vertices are shared
+    chosen = mesh[torch.tensor([4, 1])]
+    assert len(chosen) == 2 and torch.equal(chosen.texture, mesh.texture[[4, 1]])
+    assert torch.equal(chosen.vertices, mesh.vertices)
+    both = textured(vertices=corners(6), texture=torch.rand(6, 3, 4, 5))
+    assert torch.equal(both[2:3].vertices, both.vertices[2:3]) and len(both[2:3].texture) == 1
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users run without the type checker of the tests
+    with pytest.raises(ShapeError, match=r"write mesh\[2 : 3\]"):
+        both[2]
+
+
 def test_moving_changes_numbers_but_not_faces():
     moved = textured(uv_faces=TRIANGLE).to(dtype=torch.float64)
     assert moved.vertices.dtype == moved.texture.dtype == moved.uv.dtype == torch.float64
