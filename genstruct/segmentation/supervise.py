@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from genstruct.data.augment import random_view
 from genstruct.data.sample import Sample
+from genstruct.data.textures import CHOICES, textures
 from genstruct.errors import ConfigError, ShapeError
 from genstruct.losses.mask import area
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
@@ -26,6 +27,8 @@ from genstruct.train.randomness import Draws
 
 View = Float[Tensor, "batch 4 size size"]
 """Colours and mask, stacked on channels."""
+MaskView = Float[Tensor, "batch 1 size size"]
+DOUBT = 2  # pixels about an object of which its mask may be wrong
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,8 @@ class MaskLearningConfig:
     paste: float = 0.6
     """Share of images whose object is laid over another photo, turned, enlarged and recoloured. A set of photos
     often has few places, and a segmenter that has learned them by heart takes new ones for objects."""
+    texture: float = 0.2
+    """Share of images whose object is laid over a made texture instead (`genstruct.data.textures`)."""
     colour: float = 0.8
     """Strength of the colour change."""
     blur: float = 0.0
@@ -56,8 +61,11 @@ class MaskLearningConfig:
             raise ConfigError(f"learning.zoom must be at least 1, got {self.zoom}")
         if not 1 <= self.shrink <= 2:
             raise ConfigError(f"learning.shrink must be from 1 to 2, got {self.shrink}")
-        if not 0 <= self.paste <= 1:
-            raise ConfigError(f"learning.paste is a share from 0 to 1, got {self.paste}")
+        if min(self.paste, self.texture) < 0 or self.paste + self.texture > 1:
+            raise ConfigError(
+                "learning.paste and learning.texture are shares of the images, together at most 1, "
+                f"got {self.paste} and {self.texture}"
+            )
 
 
 class MaskLearning:
@@ -84,9 +92,9 @@ class MaskLearning:
 
     def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
         """Cross-entropy and soft Jaccard against the made masks of a random view."""
-        images, masks = self._view(batch, step)
+        images, masks, counted = self._view(batch, step)
         logits = self.networks["segmenter"](images).float()
-        entropy, jaccard = cross_entropy(logits, masks), soft_jaccard(logits, masks)
+        entropy, jaccard = cross_entropy(logits, masks, counted), soft_jaccard(logits, masks, counted)
         loss = entropy + self.config.jaccard * jaccard
         loss = loss * self._weights(batch)
         found = area(logits.detach().sigmoid()).mean()
@@ -114,8 +122,9 @@ class MaskLearning:
             return torch.ones(len(batch.index), device=batch.index.device)
         return self.weights.to(batch.index.device)[batch.index]
 
-    def _view(self, batch: Sample, step: Step) -> tuple[Tensor, Tensor]:
-        """Images at working resolution with their masks: resized, moved, mirrored, mixed, recoloured, blurred."""
+    def _view(self, batch: Sample, step: Step) -> tuple[Tensor, Tensor, Tensor]:
+        """Images at working resolution: resized, moved, mirrored, mixed, recoloured, blurred; their masks; and which
+        pixels count."""
         if batch.masks is None:
             raise ShapeError("mask learning needs an archive with masks (Archive.write_masks)")
         config, draws = self.config, step.draws
@@ -123,25 +132,38 @@ class MaskLearning:
         # One scale for the whole step keeps the resize a single call; over steps all scales are seen.
         scale = (config.zoom * config.shrink) ** draws.shared("zoom")
         view = random_view(frame, self.size, scale, draws.uniform("corner", 2), draws.uniform("flip") < 0.5)
-        view = self._elsewhere(view, self._weights(batch) > 0, draws)
+        view, counted = self._elsewhere(view, self._weights(batch) > 0, draws)
         images = change_colour(view[:, :3], draws.uniform("colour", 5), config.colour, 0.8)
         if config.blur > 0:
             half = F.interpolate(F.avg_pool2d(images, 2), images.shape[-2:], mode="bilinear", align_corners=False)
             chosen = draws.uniform("blur") < config.blur
             images = torch.where(chosen[:, None, None, None], half, images)
-        return images, view[:, 3:]
+        return images, view[:, 3:], counted
 
-    def _elsewhere(self, view: View, trusted: Bool[Tensor, " batch"], draws: Draws) -> View:
-        """Some objects laid over another photo of the batch. Labels that are not trusted are not passed on."""
-        rows = neighbours(len(view), view.device)
-        chosen = (draws.uniform("paste") < self.config.paste) & trusted & trusted[rows]
-        other = turned(view[rows], draws.integers("turn", low=0, high=4))
-        other = enlarged(other, 1 + draws.shared("enlarge"))
+    def _elsewhere(self, view: View, trusted: Bool[Tensor, " batch"], draws: Draws) -> tuple[View, MaskView]:
+        """Some objects laid over another photo of the batch or over a texture, and which pixels count."""
+        config, rows, place = self.config, neighbours(len(view), view.device), draws.uniform("place")
+        on_photo = (place < config.paste) & trusted & trusted[rows]
+        on_texture = (place >= 1 - config.texture) & trusted
+        counted = torch.ones_like(view[:, 3:])
+        for chosen, other in ((on_photo, self._photos(view[rows], draws)), (on_texture, self._textures(view, draws))):
+            here = chosen[:, None, None, None]
+            laid, counts = paste(view, other)
+            view, counted = torch.where(here, laid, view), torch.where(here, counts, counted)
+        return view, counted
+
+    def _photos(self, other: View, draws: Draws) -> View:
+        """Photos turned, enlarged and recoloured."""
+        other = enlarged(turned(other, draws.integers("turn", low=0, high=4)), 1 + draws.shared("enlarge"))
         low, high = (other.new_tensor(x) for x in ((-math.pi, 0.3, 0.6, -0.2), (math.pi, 1.5, 1.4, 0.2)))
         hue, saturation, contrast, brightness = (low + (high - low) * draws.uniform("recolour", 4)).unbind(1)
         colours = apply_matrix(other[:, :3], colour_matrix(hue, saturation, contrast), brightness)
-        laid = paste(torch.cat([colours, other[:, 3:]], 1), view)
-        return torch.where(chosen[:, None, None, None], laid, view)
+        return torch.cat([colours, other[:, 3:]], 1)
+
+    def _textures(self, like: View, draws: Draws) -> View:
+        """Made pictures, of which nothing is object."""
+        made = textures(draws.normal("texture", 4, *like.shape[-2:]), draws.uniform("choices", CHOICES))
+        return torch.cat([made, torch.zeros_like(like[:, 3:])], 1)
 
 
 def with_surroundings(
@@ -174,7 +196,13 @@ def enlarged(view: View, factor: float) -> View:
     return frame[:, :, start : start + size, start : start + size]
 
 
-def paste(view: View, other: View) -> View:
-    """Lay the objects of `other` over `view`; the mask then covers both."""
-    colours = composite(view[:, :3], [Layer(other[:, :3], other[:, 3:])])
-    return torch.cat([colours, torch.maximum(view[:, 3:], other[:, 3:])], 1)
+def paste(view: View, other: View) -> tuple[View, MaskView]:
+    """Lay the objects of `view` over the photos `other`.
+
+    Returns:
+        The picture with the mask of `view`, and which pixels count: 0 where `other` shows its own object or is within
+        `DOUBT` pixels of it, 1 elsewhere.
+    """
+    colours = composite(other[:, :3], [Layer(view[:, :3], view[:, 3:])])
+    theirs = F.max_pool2d(other[:, 3:], 2 * DOUBT + 1, 1, DOUBT)
+    return torch.cat([colours, view[:, 3:]], 1), torch.maximum(1 - theirs, view[:, 3:])

@@ -8,6 +8,7 @@ from tiny_perturbed import photos, step_at
 
 from genstruct.data.sample import Sample
 from genstruct.errors import ShapeError
+from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.labels import CONFIDENCE, Labels, as_unit, calibrate, label, load_labels, save_labels
 from genstruct.segmentation.segmenter import Segmenter
@@ -21,7 +22,7 @@ from genstruct.segmentation.supervise import (
     with_surroundings,
 )
 
-PLAIN = MaskLearningConfig(zoom=1.0, shrink=1.0, paste=0.0, colour=0.0)
+PLAIN = MaskLearningConfig(zoom=1.0, shrink=1.0, paste=0.0, texture=0.0, colour=0.0)
 
 
 def network():
@@ -68,7 +69,7 @@ def test_masks_move_with_their_images():
     seen = []
     for number in range(6):
         method = MaskLearning(network(), 16, replace(PLAIN, zoom=1.5))
-        view, masks = method._view(sample, step_at(0, number))
+        view, masks, _ = method._view(sample, step_at(0, number))
         torch.testing.assert_close(view[:, :1], masks, atol=1e-5, rtol=0)
         seen.append(masks)
     assert not any(torch.equal(seen[0], other) for other in seen[1:])
@@ -77,8 +78,8 @@ def test_masks_move_with_their_images():
 def test_blur_leaves_masks_and_some_images_as_they_are():
     method, sample = MaskLearning(network(), 16, replace(PLAIN, blur=0.5)), batch(32)
     step = step_at(0, batch=32)
-    images, masks = method._view(sample, step)
-    sharp, same = MaskLearning(network(), 16, PLAIN)._view(sample, step)
+    images, masks, _ = method._view(sample, step)
+    sharp, same, _ = MaskLearning(network(), 16, PLAIN)._view(sample, step)
     assert torch.equal(masks, same)
     kept = (images == sharp).flatten(1).all(1).float().mean()
     assert 0.2 < kept < 0.8
@@ -172,12 +173,37 @@ def test_surroundings_leave_the_picture_itself_in_the_middle():
     assert with_surroundings(frame, 1.0) is frame
 
 
-def test_a_pasted_object_brings_its_mask_and_leaves_the_rest():
-    view, other = torch.zeros(1, 4, 8, 8), torch.zeros(1, 4, 8, 8)
-    view[0, 3, 6:], other[0, :3], other[0, 3, :4] = 1.0, 0.9, 1.0  # objects at the bottom and in the upper half
-    mixed = paste(view, other)[0]
-    assert (mixed[:3, :4] == 0.9).all() and (mixed[:3, 4:] == 0).all()
-    assert mixed[3].mean(1).tolist() == [1, 1, 1, 1, 0, 0, 1, 1]
+def test_an_object_on_another_photo_keeps_its_mask_and_the_other_object_does_not_count():
+    view, other = torch.zeros(1, 4, 16, 16), torch.zeros(1, 4, 16, 16)
+    view[0, :, 12:] = 1.0  # an object at the bottom; the other photo has one in its upper quarter and at the bottom
+    other[0, :3], other[0, 3, :4], other[0, 3, 13:] = 0.5, 1.0, 1.0
+    mixed, counted = paste(view, other)
+    assert (mixed[0, :3, :12] == 0.5).all() and (mixed[0, :3, 12:] == 1).all()
+    assert torch.equal(mixed[:, 3:], view[:, 3:])
+    assert counted[0, 0].mean(1).tolist() == [0.0] * 6 + [1.0] * 5 + [0.0] + [1.0] * 4  # 2 rows of doubt about each
+
+
+@pytest.mark.parametrize("share", [dict(paste=1.0), dict(texture=1.0)])
+def test_objects_move_to_other_places_with_all_their_pixels(share):
+    method, sample, step = MaskLearning(network(), 16, replace(PLAIN, **share)), batch(), step_at(0)
+    there, same, counted = method._view(sample, step)
+    here, masks, everywhere = MaskLearning(network(), 16, PLAIN)._view(sample, step)
+    assert torch.equal(same, masks) and everywhere.min() == 1
+    changed = (there - here).abs().amax(1, keepdim=True) > 1e-3
+    assert not changed[masks == 1].any() and changed[masks == 0].float().mean() > 0.9
+    assert counted[masks == 1].min() == 1
+    assert (counted.min() == 0) == ("paste" in share)
+
+
+def test_pixels_that_do_not_count_change_nothing():
+    logits, target = torch.randn(2, 1, 8, 8), torch.rand(2, 1, 8, 8)
+    counted = torch.ones(2, 1, 8, 8)
+    counted[..., :3] = 0
+    wrong = torch.where(counted > 0, target, 1 - target)
+    for loss in (cross_entropy, soft_jaccard):
+        torch.testing.assert_close(loss(logits, target, counted), loss(logits, wrong, counted))
+        torch.testing.assert_close(loss(logits, target, torch.ones_like(target)), loss(logits, target))
+        torch.testing.assert_close(loss(logits, target, counted), loss(logits[..., 3:], target[..., 3:]))
 
 
 def test_neighbours_are_pairs_that_ranks_of_even_counts_do_not_part():
