@@ -16,6 +16,7 @@ from torch import Tensor
 
 from genstruct.errors import ShapeError
 from genstruct.geometry.checks import check_float, check_together
+from genstruct.geometry.precision import full_precision
 
 Number = float | int | Tensor
 """One number for all cameras, or a tensor [batch]."""
@@ -86,14 +87,17 @@ class Camera:
         return self.world_to_camera[:, :, 3]
 
     @property
+    @full_precision
     def position(self) -> Float[Tensor, "batch 3"]:
         """The camera's centre in the world. Of an orthographic camera: the point of zero depth on its axis."""
         return -(self.rotation.mT @ self.translation[..., None])[..., 0]
 
+    @full_precision
     def to_camera(self, points: Float[Tensor, "#batch points 3"]) -> Float[Tensor, "batch points 3"]:
         """World points in camera axes; a batch of one is shared by all cameras."""
         return points @ self.rotation.mT + self.translation[:, None]
 
+    @full_precision
     def to_world(self, points: Float[Tensor, "#batch points 3"]) -> Float[Tensor, "batch points 3"]:
         """Points in camera axes back in the world."""
         return (points - self.translation[:, None]) @ self.rotation
@@ -147,6 +151,7 @@ class Camera:
         return cls(torch.cat([rotation, translation[..., None]], -1), pinhole(focal, size), orthographic)
 
     @classmethod
+    @full_precision
     def look_at(
         cls,
         position: Float[Tensor, "batch 3"],

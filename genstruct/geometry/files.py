@@ -4,7 +4,6 @@ trimesh parses them. Corners at the same place become one vertex again (files sp
 that silhouettes are those of the surface. Transparency and shininess are not kept.
 """
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,6 +16,7 @@ from genstruct.errors import DataError
 from genstruct.geometry.atlas import Chart, Corners, bake, colour_chart, picture_charts
 from genstruct.geometry.mesh import Mesh
 
+GLTF = (".glb", ".gltf")
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
 GREY = 180
 """sRGB of surfaces without any colour, of 255."""
@@ -40,7 +40,7 @@ def read_mesh(
     (`GREY`). Several materials are baked into one texture.
 
     Args:
-        path: The file; pictures and materials that it names lie beside it. Those that are missing count as none.
+        path: The file; pictures and materials that it names lie beside it. Missing and damaged ones count as none.
         up: "y": +y is up and +z the front, as in glTF. "z": +z is up and -y the front, as Blender writes obj and ply
             when not told otherwise; turned to ours.
         fit: Move the middle of the bounding box to the origin and scale until the unit ball just holds every vertex.
@@ -48,16 +48,15 @@ def read_mesh(
         most_faces, most_bytes: Larger files are refused before they are read as far as can be told.
 
     Raises:
-        DataError: No such file, of another kind, broken, too large, or without a triangle; the message names the file.
+        DataError: No such file, of another kind, broken, too large, without a triangle, or with vertices that are no
+            finite numbers; the message names the file.
     """
     path = Path(path)
     _check_file(path, most_bytes)
-    parts = list(_parts(path, most_faces))
-    vertices, faces, uv, texture = _joined(parts, largest_texture)
+    parts = _parts(path, most_faces)
+    vertices, faces, uv, texture = _joined(parts, largest_texture, path.suffix.lower() in GLTF)
     if not len(faces):
         raise DataError(f"{path} has no triangle with an area (points and lines are not drawn); give a surface mesh")
-    if not np.isfinite(vertices).all():
-        raise DataError(f"{path} has vertices that are NaN or infinite; repair it, or export it again")
     if up == "z":
         vertices = vertices[:, [0, 2, 1]] * np.array([1, 1, -1], np.float32)
     places, uv_faces = np.unique(uv.astype(np.float32).reshape(-1, 2), axis=0, return_inverse=True)
@@ -95,38 +94,43 @@ def _check_file(path: Path, most_bytes: int) -> None:
         )
 
 
-def _parts(path: Path, most_faces: int) -> Iterator[Any]:
-    """The surfaces in the file, each with one material, placed in the scene."""
+def _parts(path: Path, most_faces: int) -> list[tuple[Any, np.ndarray]]:
+    """The surfaces of the scene in the file, each with one material, and where they stand [4, 4]."""
     import trimesh  # takes a while; only who reads files pays
 
     try:
         scene = trimesh.load_scene(str(path), process=False)
-        faces = sum(
-            len(getattr(scene.geometry[scene.graph[node][1]], "faces", ())) for node in scene.graph.nodes_geometry
-        )
-        dumped = scene.dump() if faces <= most_faces else []
+        placed = [scene.graph[node] for node in scene.graph.nodes_geometry]
+        parts = [(scene.geometry[name], np.asarray(place, np.float64)) for place, name in placed]
+        parts = [(part, place) for part, place in parts if isinstance(part, trimesh.Trimesh) and len(part.faces)]
     except Exception as error:  # parsers of broken files raise whatever they stumble over
         reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
         raise DataError(f"{path} cannot be read as a mesh ({reason}); it may be damaged, export it again") from error
+    faces = sum(len(part.faces) for part, _ in parts)
     if faces > most_faces:
         raise DataError(f"{path} has {faces} triangles, at most {most_faces} are read; simplify the mesh or allow more")
-    for part in dumped:
-        if isinstance(part, trimesh.Trimesh) and len(part.faces):
-            yield part
+    if not all(np.isfinite(part.vertices).all() and np.isfinite(place).all() for part, place in parts):
+        raise DataError(f"{path} has vertices that are NaN or infinite; repair it, or export it again")
+    return parts
 
 
-def _joined(parts: list[Any], largest_texture: int) -> tuple[np.ndarray, np.ndarray, Corners, np.ndarray]:
+def _joined(
+    parts: list[tuple[Any, np.ndarray]], largest_texture: int, gltf: bool
+) -> tuple[np.ndarray, np.ndarray, Corners, np.ndarray]:
     """Vertices, faces, uv of every corner, and the texture of all parts together."""
-    vertices, faces, charts, first_vertex, first_face = [], [], [], 0, 0
-    for part in parts:
-        vertices.append(np.asarray(part.vertices, np.float32))
+    vertices, faces, inside_out, charts, first_vertex, first_face = [], [], [], [], 0, 0
+    for part, place in parts:
+        charts += _charts(part, first_face, gltf)
+        vertices.append((np.asarray(part.vertices) @ place[:3, :3].T + place[:3, 3]).astype(np.float32))
         faces.append(np.asarray(part.faces, np.int64) + first_vertex)
-        charts += _charts(part, first_face)
+        inside_out.append(np.full(len(faces[-1]), np.linalg.det(place[:3, :3]) < 0))
         first_vertex, first_face = first_vertex + len(vertices[-1]), first_face + len(faces[-1])
     if not parts:
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64), np.zeros((0, 3, 2)), np.zeros((1, 1, 3))
     texture, uv = bake(charts, first_face, largest_texture)
     points, corners = _welded(np.concatenate(vertices), np.concatenate(faces))
+    order = np.where(np.concatenate(inside_out)[:, None], [2, 1, 0], [0, 1, 2])  # a mirror turns triangles
+    corners, uv = np.take_along_axis(corners, order, 1), np.take_along_axis(uv, order[..., None], 1)
     flat = (corners == np.roll(corners, 1, 1)).any(1)
     return points, corners[~flat], uv[~flat], texture
 
@@ -141,24 +145,35 @@ def _welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
     return vertices[used][first[order]], rank[same.reshape(-1)][corners].reshape(faces.shape).astype(np.int64)
 
 
-def _charts(part: Any, first: int) -> list[Chart]:
+def _charts(part: Any, first: int, gltf: bool) -> list[Chart]:
     """What the triangles of one part wear; they are numbered from `first`."""
     numbers = np.arange(first, first + len(part.faces))
     visual = part.visual
     if visual.kind == "texture":
-        image, tint = _material(visual.material)
+        image, plain = _material(visual.material)
         uv = visual.uv
         if image is not None and uv is not None and len(uv) == len(part.vertices):
             corners = np.asarray(uv, np.float64)[:, :2][part.faces] * (1, -1) + (0, 1)  # trimesh counts v upwards
             return picture_charts(image, corners, numbers)
-        colours = np.broadcast_to(tint, (len(numbers), 3, 3))
+        beside = visual.vertex_attributes.get("color")
+        light = _to_linear(plain / 255) if beside is None else _to_linear(plain / 255) * _shares(beside)[part.faces]
+        colours = np.broadcast_to(_to_srgb(light), (len(numbers), 3, 3))
     elif visual.kind == "vertex":
-        colours = np.asarray(visual.vertex_colors, np.uint8)[:, :3][part.faces]
+        shares = _shares(visual.vertex_colors)[part.faces]
+        colours = _to_srgb(shares) if gltf else (shares * 255).round().astype(np.uint8)  # glTF's are linear
     elif visual.kind == "face":
         colours = np.repeat(np.asarray(visual.face_colors, np.uint8)[:, None, :3], 3, 1)
     else:
         colours = np.full((len(numbers), 3, 3), GREY, np.uint8)
     return [colour_chart(np.ascontiguousarray(colours), numbers)]
+
+
+def _shares(colours: Any) -> np.ndarray:
+    """Red, green and blue of vertices in [0, 1], from bytes, 16-bit numbers or shares of one."""
+    colours = np.asarray(colours)[:, :3]
+    most = np.iinfo(colours.dtype).max if colours.dtype.kind in "iu" else 1
+    shares: np.ndarray = np.nan_to_num(colours / most).clip(0, 1)
+    return shares
 
 
 def _material(material: Any) -> tuple[np.ndarray | None, np.ndarray]:
@@ -176,9 +191,13 @@ def _material(material: Any) -> tuple[np.ndarray | None, np.ndarray]:
 
 
 def _pixels(image: Any) -> np.ndarray | None:
-    if image is None or image.getcolors(1) == NO_PICTURE:
+    """Bytes [height, width, 3], or None without a picture or for a damaged one: only decoding shows that."""
+    if image is None:
         return None
-    return np.array(image.convert("RGB"))
+    try:
+        return None if image.getcolors(1) == NO_PICTURE else np.array(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError):  # what pillow raises for damaged data
+        return None
 
 
 def _to_linear(srgb: np.ndarray) -> np.ndarray:

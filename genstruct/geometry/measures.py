@@ -12,6 +12,7 @@ from torch import Tensor
 
 from genstruct.geometry.checks import check_float, check_together
 from genstruct.geometry.mesh import check_faces
+from genstruct.geometry.precision import full_precision
 from genstruct.geometry.remember import remembered
 
 TINY = 1e-12  # what is smaller is taken for 0: lengths of normals (twice an area), areas, square units
@@ -38,6 +39,7 @@ def face_corners(
     return vertices[:, faces.flatten()].unflatten(1, (-1, 3))
 
 
+@full_precision
 def face_normals(
     vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "faces 3"]
 ) -> Float[Tensor, "batch faces 3"]:
@@ -45,6 +47,7 @@ def face_normals(
     return _unit(_doubled_areas(vertices, faces))
 
 
+@full_precision
 def face_areas(
     vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "faces 3"]
 ) -> Float[Tensor, "batch faces"]:
@@ -52,6 +55,7 @@ def face_areas(
     return _doubled_areas(vertices, faces).norm(dim=-1) / 2
 
 
+@full_precision
 def vertex_normals(
     vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "faces 3"]
 ) -> Float[Tensor, "batch vertices 3"]:
@@ -60,6 +64,7 @@ def vertex_normals(
     return _unit(torch.zeros_like(vertices).index_add(1, faces.flatten(), spread))
 
 
+@full_precision
 def volume(vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "faces 3"]) -> Float[Tensor, " batch"]:
     """Enclosed volume of closed meshes, cubic units; negative if their faces look inwards."""
     first, second, third = face_corners(vertices, faces).unbind(2)
@@ -78,6 +83,7 @@ def unique_edges(faces: Int[Tensor, "faces 3"]) -> Int[Tensor, "edges 2"]:
     return sides.sort(1).values.unique(dim=0)
 
 
+@full_precision
 def edge_lengths(
     vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "faces 3"]
 ) -> Float[Tensor, "batch edges"]:
@@ -86,6 +92,7 @@ def edge_lengths(
     return (vertices[:, first] - vertices[:, second]).norm(dim=-1)
 
 
+@full_precision
 def laplacian(
     vertices: Float[Tensor, "batch vertices channels"], faces: Int[Tensor, "faces 3"]
 ) -> Float[Tensor, "batch vertices channels"]:
@@ -104,6 +111,7 @@ def laplacian(
     return total / degree.clamp(min=1)[:, None]
 
 
+@full_precision
 def cotangent_laplacian(
     vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "faces 3"]
 ) -> Float[Tensor, "batch vertices 3"]:

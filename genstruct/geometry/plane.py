@@ -13,6 +13,7 @@ from torch import Tensor
 from genstruct.errors import ShapeError
 from genstruct.geometry.camera import Camera, Number, together
 from genstruct.geometry.checks import check_float, check_together
+from genstruct.geometry.precision import full_precision
 
 GRAZING = 1e-3
 """Cosine between the view and the normal below which a plane is taken for seen from its edge: its picture is empty."""
@@ -46,6 +47,7 @@ class Plane:
         across = elevation.cos()
         return cls(torch.stack([across * azimuth.sin(), elevation.sin(), across * azimuth.cos()], -1))
 
+    @full_precision
     def turned(self, rotation: Float[Tensor, "batch 3 3"]) -> "Plane":
         """The planes after the object has turned about `centre`."""
         return Plane((rotation @ self.normal[..., None])[..., 0], self.centre)
@@ -66,6 +68,7 @@ class Homography:
     visible: Float[Tensor, " batch"]
 
 
+@full_precision
 def plane_homography(plane: Plane, rotation: Float[Tensor, "batch 3 3"], camera: Camera) -> Homography:
     """From pixels that show the plane to pixels that show it after the object has turned about the plane's centre.
 

@@ -10,32 +10,38 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.errors import ShapeError
+from genstruct.geometry.precision import full_precision
 
 
+@full_precision
 def from_axis_angle(vector: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 3 3"]:
     """Matrix of the turn by |vector| radians about its direction; of zero, the identity."""
     _check("vector", vector, (3,))
     return roma.rotvec_to_rotmat(vector)
 
 
+@full_precision
 def to_axis_angle(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 3"]:
     """Axis times angle, with the angle in [0, pi] radians. At pi both signs of the axis are right; one is given."""
     _check("rotation", rotation, (3, 3))
     return roma.rotmat_to_rotvec(rotation)
 
 
+@full_precision
 def from_quaternion(quaternion: Float[Tensor, "*batch 4"]) -> Float[Tensor, "*batch 3 3"]:
     """Matrix of a quaternion (x, y, z, w), the order of glTF and scipy; of any length above 0."""
     _check("quaternion", quaternion, (4,))
     return roma.unitquat_to_rotmat(torch.nn.functional.normalize(quaternion, dim=-1))
 
 
+@full_precision
 def to_quaternion(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 4"]:
     """Unit quaternion (x, y, z, w), one of the two signs."""
     _check("rotation", rotation, (3, 3))
     return roma.rotmat_to_unitquat(rotation)
 
 
+@full_precision
 def from_six(columns: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
     """Matrix from its first two columns, made orthonormal (Zhou et al. 2019, section 4.2).
 
@@ -70,6 +76,7 @@ def about_z(angle: Float[Tensor, "*batch"]) -> Float[Tensor, "*batch 3 3"]:
     return _about(angle, 2)
 
 
+@full_precision
 def geodesic_distance(
     first: Float[Tensor, "*#batch 3 3"], second: Float[Tensor, "*#batch 3 3"]
 ) -> Float[Tensor, "*batch"]:
@@ -95,6 +102,7 @@ def random_rotations(
     return from_quaternion(torch.randn(count, 4, generator=rng, device=rng.device, dtype=dtype))
 
 
+@full_precision
 def _about(angle: Tensor, axis: int) -> Tensor:
     """Turn about a coordinate axis; the two others follow in cyclic order."""
     sine, cosine, one, zero = angle.sin(), angle.cos(), torch.ones_like(angle), torch.zeros_like(angle)

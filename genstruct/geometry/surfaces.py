@@ -15,6 +15,7 @@ from torch import Tensor
 from genstruct.errors import ShapeError
 from genstruct.geometry.checks import check_float, check_together
 from genstruct.geometry.mesh import Mesh
+from genstruct.geometry.precision import full_precision
 from genstruct.geometry.remember import remembered
 
 
@@ -109,6 +110,7 @@ def octahedral_sphere(cells: int) -> Mesh:
     return Mesh(octahedral_point(uv[position])[None], number.view(-1, 3), uv, uv_faces)
 
 
+@full_precision
 def octahedral_point(uv: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 3"]:
     """The point of the unit sphere at texture coordinates of `octahedral_sphere`."""
     x, z = (uv * 2 - 1).unbind(-1)
@@ -118,6 +120,7 @@ def octahedral_point(uv: Float[Tensor, "*batch 2"]) -> Float[Tensor, "*batch 3"]
     return F.normalize(torch.stack([x, y, z], -1), dim=-1)
 
 
+@full_precision
 def octahedral_uv(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch 2"]:
     """Texture coordinates of `octahedral_sphere` in a direction of any length above 0; undoes `octahedral_point`."""
     x, y, z = (direction / direction.abs().sum(-1, keepdim=True)).unbind(-1)
@@ -127,6 +130,7 @@ def octahedral_uv(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch
     return (torch.stack([u, v], -1) + 1) / 2
 
 
+@full_precision
 def sample_at_vertices(
     surface: Mesh, picture: Float[Tensor, "batch channels height width"]
 ) -> Float[Tensor, "batch vertices channels"]:

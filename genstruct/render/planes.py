@@ -9,12 +9,14 @@ from genstruct.errors import ShapeError
 from genstruct.geometry.camera import Camera
 from genstruct.geometry.checks import check_float, check_together
 from genstruct.geometry.plane import Homography, Plane, plane_homography
+from genstruct.geometry.precision import full_precision
 from genstruct.render.layers import Fill
 
 # Ratio of depths before and after below which a point is taken for behind the camera: its gradients grow as 1/ratio^2.
 NEAREST = 1e-4
 
 
+@full_precision
 def warp_plane(
     image: Float[Tensor, "images channels height width"],
     plane: Plane,

@@ -1,6 +1,7 @@
 """Mesh files: shapes, colours and sizes of files made here, one kind after the other; and files nobody wants."""
 
 import io
+import json
 import math
 
 import numpy as np
@@ -108,6 +109,14 @@ def test_parts_are_placed_as_the_scene_says(tmp_path):
     assert len(mesh.faces) == 24 and bounds(mesh.vertices).highest.tolist() == [[6, 1, 1]]
 
 
+def test_mirrored_parts_still_look_outwards(tmp_path):
+    scene = trimesh.Scene()
+    scene.add_geometry(trimesh.creation.box((2, 2, 2)), transform=np.diag([-1.0, 1, 1, 1]))
+    scene.export(tmp_path / "mirrored.glb")
+    mesh = read_mesh(tmp_path / "mirrored.glb", fit=False)
+    assert volume(mesh.vertices, mesh.faces).item() == pytest.approx(8)
+
+
 def test_triangles_without_area_by_repeated_corners_are_dropped(tmp_path):
     mesh = read_mesh(write_obj(tmp_path, "v 0 0 0\nv 1 0 0\nv 0 1 0\nv 1 0 0\nf 1 2 3\nf 1 2 4\n"))
     assert len(mesh.faces) == 1 and len(mesh.uv_faces) == 1
@@ -176,6 +185,30 @@ def test_colours_of_faces_stay_apart(tmp_path):
         assert close(colour_at(mesh, middle), [grey, 0, grey])
 
 
+def add_material(path):
+    """A plain white one, by changing the text inside the file: header, then length and kind of each part."""
+    contents = path.read_bytes()
+    length = int.from_bytes(contents[12:16], "little")
+    text = json.loads(contents[20 : 20 + length])
+    text["materials"] = [{"pbrMetallicRoughness": {"baseColorFactor": [1, 1, 1, 1]}}]
+    text["meshes"][0]["primitives"][0]["material"] = 0
+    new = json.dumps(text).encode()
+    new += b" " * (-len(new) % 4)
+    rest = contents[20 + length :]
+    sizes = [size.to_bytes(4, "little") for size in (20 + len(new) + len(rest), len(new))]
+    path.write_bytes(contents[:8] + sizes[0] + sizes[1] + contents[16:20] + new + rest)
+
+
+@pytest.mark.parametrize("material", [False, True])
+def test_colours_of_vertices_in_gltf_are_linear_and_count_beside_a_material(tmp_path, material):
+    colours = np.array([[128, 255, 0, 255]] * 3, np.uint8)
+    surface = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]], vertex_colors=colours, process=False)
+    surface.export(tmp_path / "v.glb")
+    if material:
+        add_material(tmp_path / "v.glb")
+    assert close(colour_at(read_mesh(tmp_path / "v.glb"), (0.0, 0, 0)), [188, 255, 0], 1)
+
+
 def test_factors_of_gltf_are_linear(tmp_path):
     material = trimesh.visual.material.PBRMaterial(baseColorFactor=[128, 255, 0, 255])
     visual = trimesh.visual.TextureVisuals(material=material)
@@ -221,6 +254,14 @@ def test_missing_and_broken_pictures_leave_the_colour_of_the_material(tmp_path, 
     if content is not None:
         (tmp_path / "lost.png").write_bytes(content)
     assert close(colour_at(read_mesh(path), (0.0, 0, 0)), [51, 102, 153])
+
+
+def test_half_a_picture_counts_as_none(tmp_path):
+    path = write_obj(tmp_path, QUAD + "usemtl a\n" + FACE, "newmtl a\nmap_Kd paint.png\n")
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    Image.fromarray(noise).save(tmp_path / "paint.png")
+    (tmp_path / "paint.png").write_bytes((tmp_path / "paint.png").read_bytes()[:2000])
+    assert close(colour_at(read_mesh(path), (0.0, 0, 0)), [GREY] * 3)
 
 
 def test_a_missing_material_file_leaves_grey(tmp_path):
