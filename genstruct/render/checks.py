@@ -15,8 +15,9 @@ def check_positions(v: Tensor, faces: Tensor) -> None:
         ShapeError: Other shapes or types, corners that are not there, mixed devices, or (on the CPU) NaN and infinity.
     """
     check_float("v", v, "batch vertices 3")
+    if isinstance(faces, Tensor):  # before its values are read
+        check_together({"v": v, "faces": faces})
     check_lists("faces", faces, "v", v.shape[1], len(v))
-    check_together({"v": v, "faces": faces})
     if v.device.type == "cpu":
         check_finite("v", v)
 

@@ -48,7 +48,8 @@ def topology(faces: Int[Tensor, "*lists faces 3"]) -> Topology:
 @remembered
 def _tabulate(faces: Tensor) -> Topology:
     """Tables of all lists, computed on the CPU and moved to the device of `faces`."""
-    each = faces.detach().cpu().reshape(-1, *faces.shape[-2:])
+    each = faces.detach().cpu()
+    each = each[None] if each.ndim == 2 else each
     lists = [_edges_of(one) for one in each]
     longest = max((len(edges) for edges, _, _, _ in lists), default=0)
     halves = max((len(face) for _, _, face, _ in lists), default=0)
@@ -69,6 +70,8 @@ def _edges_of(faces: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     real = first != second
     first, second, face = first[real], second[real], face[real]
     ends = torch.stack([torch.minimum(first, second), torch.maximum(first, second)], -1)
+    if not len(ends):
+        return ends, ends.new_zeros(1), face, first < second
     edges, edge, count = torch.unique(ends, dim=0, return_inverse=True, return_counts=True)
     order = torch.argsort(edge, stable=True)
     start = torch.cat([count.new_zeros(1), count.cumsum(0)])

@@ -202,7 +202,7 @@ def _settle(visits: _Visits, size: tuple[int, int]) -> _Visits:
     return _select(visits, order)
 
 
-def _best(group: Int[Tensor, " n"], value: Float[Tensor, " n"], tie: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
+def _best(group: Int[Tensor, " n"], value: Float[Tensor, " n"], tie: Int[Tensor, " n"]) -> Int[Tensor, " kept"]:
     """Rows with the highest value of their group, of equals that with the lowest `tie`."""
     _, group = torch.unique(group, return_inverse=True)
     groups = int(group.max()) + 1 if len(group) else 0
@@ -236,7 +236,11 @@ def _meetings(v, faces, topology: Topology, fragments: Fragments, found: Crossin
     image, kind, inner, outer, first, second = torch.cat(rows, 1)
     x, y, x2, y2 = (triangle.centre(c, v) for c in (inner % width, inner // width, outer % width, outer // width))
     before, after = _gaps(v, faces, image, first, second, x, y, x2, y2, fragments.orthographic)
-    keep = (before > 0) & (after > 0)
+    # Every stretch of a line is counted in rows or in columns, whichever it crosses more steeply, as for edges.
+    sideways = y == y2
+    _, beside = _gaps(v, faces, image, first, second, x, y, x + ~sideways, y + sideways, fragments.orthographic)
+    along, across = before + after, (before + beside).abs()
+    keep = (before > 0) & (after > 0) & torch.where(sideways, along >= across, along > across)
     return Crossings(*(column[keep] for column in (image, kind, inner, outer, first, second)))
 
 

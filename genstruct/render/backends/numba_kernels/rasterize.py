@@ -5,6 +5,9 @@ import math
 from genstruct.render.backends.numba_kernels.compile import helper, kernel
 from genstruct.render.backends.numba_kernels.triangle import drawn_orientation, inward_edge
 
+WIDE = 8  # columns from which it pays to find where a row begins and ends
+FAR = 1e5  # pixels; beyond, rounding may be as large as a pixel
+
 
 @kernel
 def fill(v, faces, cull, near, orthographic, index, inverse_depth, first, last, top, bottom):
@@ -43,7 +46,12 @@ def draw(v, a, b, c, face, cull, near, orthographic, index, inverse_depth, top, 
     for row in range(upper, lower):
         y = real(row) + half
         r0, r1, r2 = dx0 * (y - y0), dx1 * (y - y1), dx2 * (y - y2)
-        for column in range(left, right):
+        begin, end = left, right
+        if right - left > WIDE:
+            begin, end = narrow(begin, end, x0, dy0, r0, real)
+            begin, end = narrow(begin, end, x1, dy1, r1, real)
+            begin, end = narrow(begin, end, x2, dy2, r2, real)
+        for column in range(begin, end):
             x = real(column) + half
             e0, e1, e2 = r0 - dy0 * (x - x0), r1 - dy1 * (x - x1), r2 - dy2 * (x - x2)
             if e0 < 0 or e1 < 0 or e2 < 0:
@@ -56,3 +64,16 @@ def draw(v, a, b, c, face, cull, near, orthographic, index, inverse_depth, top, 
             if near_here > inverse_depth[row, column]:  # of equals the first stays; false for 0 / 0
                 inverse_depth[row, column] = near_here
                 index[row, column] = face
+
+
+@helper
+def narrow(begin, end, x, dy, r, real):
+    """The columns where the edge function r - dy * (column + 1/2 - x) can be at least 0, and one more on each side."""
+    if dy == 0 or abs(x) > FAR:
+        return begin, end
+    root = x + r / dy - real(0.5)
+    if not abs(root) < FAR:
+        return begin, end
+    if dy > 0:
+        return begin, min(end, math.floor(root) + 2)
+    return max(begin, math.ceil(root) - 1), end

@@ -190,9 +190,14 @@ def meet(v, triangles, component, index, orthographic, slot_edge, where, count):
 
 @helper
 def swap(v, triangles, first, second, x, y, right, down, orthographic):
-    """Whether each of two planes is the nearer one at its own pixel."""
+    """Whether each of two planes is the nearer one at its own pixel, and this pair crosses their line more steeply than
+    the pair across it would: every stretch of a line is counted in rows or in columns, as for edges."""
     here, there = gaps(v, triangles, first, second, x, y, right, down, orthographic)
-    return here > 0 and there > 0
+    if not (here > 0 and there > 0):
+        return False
+    _, beside = gaps(v, triangles, first, second, x, y, down, right, orthographic)
+    along, across = here + there, abs(here + beside)
+    return along >= across if right > 0 else along > across
 
 
 @helper

@@ -1,0 +1,175 @@
+"""A mesh and a camera make a picture: closed forms, invariances, and what users get wrong."""
+
+import math
+import subprocess
+import sys
+
+import jaxtyping
+import pytest
+import torch
+from scenes import ball, random, views
+
+from genstruct.errors import ConfigError, MissingDependency, ShapeError
+from genstruct.geometry.camera import Camera
+from genstruct.geometry.mesh import Mesh
+from genstruct.geometry.surfaces import icosphere, plane
+from genstruct.render.backends import choose
+from genstruct.render.render import GREY, Look, render
+from genstruct.render.shading import DirectionalLight
+
+SIZE = (16, 16)
+FRONT = Camera.orbit(0.0, 0.0, 2.0, 16.0, SIZE)  # a unit at the origin is 8 pixels
+
+
+def picture(height=2, width=2, seed=0):
+    return random(1, 3, height, width, seed=seed)
+
+
+def square(texture=None, side=1.0):
+    sheet = plane(side)
+    return Mesh(sheet.vertices, sheet.faces, sheet.uv, sheet.uv_faces, texture)
+
+
+def test_a_square_covers_the_pixels_it_should():
+    out = render(square(), FRONT, SIZE)
+    assert out.alpha.sum().item() == pytest.approx(64.0)
+    assert torch.equal(out.index[0] >= 0, out.alpha[0, 0] > 0)
+    torch.testing.assert_close(out.depth[0, 0, 8, 8], torch.tensor(2.0))
+    torch.testing.assert_close(out.normal[0, :, 8, 8], torch.tensor([0.0, 0.0, 1.0]))
+    assert out.colour[0, :, 8, 8].tolist() == pytest.approx([GREY] * 3)
+    assert (out.colour[0, :, 0, 0] == 0).all()
+
+
+def test_the_texture_is_seen_upright_and_not_mirrored():
+    texture = torch.zeros(1, 3, 2, 2)
+    texture[0, 0, 0, 0] = texture[0, 1, 0, 1] = texture[0, 2, 1, 0] = 1  # red upper left, green right of it, blue below
+    out = render(square(texture), FRONT, SIZE).colour[0]
+    assert out[:, 5, 5].tolist() == [1, 0, 0] and out[:, 5, 10].tolist() == [0, 1, 0]
+    assert out[:, 10, 5].tolist() == [0, 0, 1]
+
+
+def test_the_back_of_a_sheet_shows_its_own_side():
+    behind = Camera.orbit(math.pi, 0.0, 2.0, 16.0, SIZE)
+    out = render(square(), behind, SIZE)
+    torch.testing.assert_close(out.normal[0, :, 8, 8], torch.tensor([0.0, 0.0, -1.0]), atol=1e-6, rtol=0)
+    assert render(square(), behind, SIZE, look=Look(cull="back")).alpha.sum() == 0
+
+
+@pytest.mark.parametrize("silhouette", ["edges", "margin", "none"])
+def test_moving_camera_and_mesh_together_changes_nothing(silhouette):
+    vertices, faces = ball(2)
+    uv = vertices[0, :, :2] * 0.4 + 0.5
+    angle = torch.tensor(0.7, dtype=torch.float64)
+    turn = torch.tensor([[angle.cos(), -angle.sin(), 0], [angle.sin(), angle.cos(), 0], [0, 0, 1]], dtype=torch.float64)
+    camera = views(2, SIZE, dtype=torch.float64)
+    rotated = Camera(torch.cat([camera.rotation @ turn.T, camera.translation[..., None]], -1), camera.intrinsics)
+    first, second = (
+        render(Mesh(v, faces, uv, None, picture().double()).to(dtype=torch.float64), c, SIZE, silhouette=silhouette)
+        for v, c in ((vertices.double(), camera), (vertices.double() @ turn.T, rotated))
+    )
+    torch.testing.assert_close(first.colour, second.colour)
+    torch.testing.assert_close(first.normal, (second.normal.movedim(1, -1) @ turn).movedim(-1, 1))
+
+
+def test_a_batch_of_one_is_shared_by_cameras_textures_and_backgrounds():
+    mesh = icosphere(1)
+    textures = random(2, 3, 4, 4)
+    shared = Mesh(mesh.vertices, mesh.faces, mesh.uv, mesh.uv_faces, textures)
+    out = render(shared, FRONT, SIZE, picture(16, 16, seed=3))
+    for n in range(2):
+        one = Mesh(mesh.vertices, mesh.faces, mesh.uv, mesh.uv_faces, textures[n : n + 1])
+        torch.testing.assert_close(out.colour[n : n + 1], render(one, FRONT, SIZE, picture(16, 16, seed=3)).colour)
+
+
+def test_where_nothing_is_seen_the_background_is():
+    away = Camera.look_at(torch.tensor([[0.0, 0, 2]]), torch.tensor([[0.0, 0, 9]]), 16.0, SIZE)
+    below = picture(16, 16)
+    out = render(square(), away, SIZE, below)
+    assert torch.equal(out.colour, below) and out.alpha.sum() == 0 and (out.index == -1).all()
+
+
+def test_a_larger_background_is_cropped_by_viewpoint():
+    below = picture(16, 48)
+    assert torch.equal(render(square(side=0.01), FRONT, SIZE, below, silhouette="none").colour[..., 0], below[..., 16])
+
+
+def test_light_falls_from_its_direction():
+    ones = torch.ones(1, 3)
+    light = DirectionalLight(0 * ones, ones, torch.tensor([[1.0, 0.0, 0.0]]))
+    vertices, faces = ball(3)
+    out = render(Mesh(vertices, faces), FRONT, SIZE, look=Look(light=light)).colour[0, 0]
+    assert out[8, 12] > 0.3 and out[8, 3] == 0  # +x is right, seen from the front
+
+
+def test_more_samples_find_parts_thinner_than_a_pixel():
+    wire = square(side=1.0)
+    thin = Mesh(wire.vertices * torch.tensor([0.02, 1.0, 1.0]) + torch.tensor([0.01, 0, 0]), wire.faces)
+    exact = 8 * 8 * 0.02
+    assert render(thin, FRONT, SIZE).alpha.sum() == 0  # no pixel centre sees it
+    assert render(thin, FRONT, SIZE, samples=8).alpha.sum().item() == pytest.approx(exact, rel=0.02)
+
+
+def test_the_pyramid_keeps_fine_textures_from_aliasing():
+    stripes = (torch.arange(256) % 2).float().expand(1, 3, 256, 256).contiguous()
+    inner = (slice(None), slice(None), slice(5, 11), slice(5, 11))
+    smooth = render(square(stripes), FRONT, SIZE, look=Look(mipmap=True)).colour[inner]
+    torch.testing.assert_close(smooth, torch.full_like(smooth, 0.5))
+
+
+@pytest.mark.parametrize("silhouette", ["edges", "margin"])
+def test_gradients_reach_everything_and_are_finite(silhouette):
+    mesh = icosphere(1)
+    inputs = [mesh.vertices.clone(), random(1, 3, 4, 4), picture(16, 16), torch.full((1, 3), 0.3), torch.tensor([0.4])]
+    vertices, texture, below, ambient, azimuth = (tensor.requires_grad_() for tensor in inputs)
+    light = DirectionalLight(ambient, torch.full((1, 3), 0.5), torch.tensor([[1.0, 1.0, 1.0]]))
+    camera = Camera.orbit(azimuth, 0.2, 3.0, 18.0, SIZE)
+    scene = Mesh(vertices, mesh.faces, mesh.uv, mesh.uv_faces, texture)
+    out = render(scene, camera, SIZE, below, Look(light=light), silhouette)
+    (out.colour.square().sum() + out.alpha.square().sum()).backward()
+    for tensor in (vertices, texture, below, ambient, azimuth):
+        assert tensor.grad.isfinite().all() and tensor.grad.abs().sum() > 0
+
+
+def test_autocast_does_not_change_the_picture():
+    vertices, faces = ball(1)
+    with torch.autocast("cpu", torch.bfloat16):
+        cast = render(Mesh(vertices, faces), views(1, SIZE), SIZE)
+    plain = render(Mesh(vertices, faces), views(1, SIZE), SIZE)
+    assert cast.colour.dtype == torch.float32
+    assert torch.equal(cast.index, plain.index)
+    torch.testing.assert_close(cast.colour, plain.colour)
+
+
+BAD = {
+    "batch": (lambda: render(square(), views(3, SIZE)[:2], SIZE, torch.zeros(3, 3, 16, 16)), ShapeError, "background"),
+    "background": (lambda: render(square(), FRONT, SIZE, torch.zeros(1, 3, 8, 16)), ShapeError, "at least"),
+    "channels": (lambda: render(square(), FRONT, SIZE, torch.zeros(1, 1, 16, 16)), ShapeError, r"\[1 or 1, 3,"),
+    "silhouette": (lambda: render(square(), FRONT, SIZE, silhouette="soft"), ConfigError, "edges, margin or none"),
+    "samples": (lambda: render(square(), FRONT, SIZE, samples=0), ConfigError, "at least 1"),
+    "size": (lambda: render(square(), FRONT, (0, 16)), ShapeError, "size must be"),
+    "backend": (lambda: render(square(), FRONT, SIZE, backend="opengl"), ConfigError, "backend must be one of"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_refused_in_words(name, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    act, error, words = BAD[name]
+    with pytest.raises(error, match=words):
+        act()
+
+
+def test_an_absent_backend_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "genstruct.render.backends.numba", raising=False)
+    for name in [name for name in sys.modules if name.startswith("genstruct.render.backends.numba_kernels")]:
+        monkeypatch.delitem(sys.modules, name)
+    with pytest.raises(MissingDependency, match="pip install numba"):
+        choose("numba", torch.device("cpu"))
+
+
+def test_importing_the_renderer_loads_no_compiler():
+    script = (
+        "import sys, genstruct.render.render; sys.exit(any(n in sys.modules for n in ('numba', 'triton.compiler')))"
+    )
+    assert subprocess.run([sys.executable, "-W", "error", "-c", script]).returncode == 0

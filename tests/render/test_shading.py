@@ -1,0 +1,102 @@
+"""Light: closed forms, orthonormal harmonics, exact gradients."""
+
+import jaxtyping
+import pytest
+import torch
+import torch.nn.functional as F
+from scenes import checkable, random
+
+from genstruct.errors import ShapeError
+from genstruct.render.shading import (
+    DirectionalLight,
+    HarmonicLight,
+    harmonics,
+    linear_to_srgb,
+    shade,
+    srgb_to_linear,
+)
+
+
+def directions(count=400):
+    """Unit vectors [1, 3, count, 2 * count] on a grid of angles, and the solid angle of each."""
+    polar = (torch.arange(count, dtype=torch.float64) + 0.5) * torch.pi / count
+    around = (torch.arange(2 * count, dtype=torch.float64) + 0.5) * torch.pi / count
+    polar, around = torch.meshgrid(polar, around, indexing="ij")
+    unit = torch.stack([polar.sin() * around.cos(), polar.sin() * around.sin(), polar.cos()])
+    return unit[None], polar.sin() * (torch.pi / count) ** 2
+
+
+def light(ambient=0.2, colour=0.6, direction=(0.0, 0.0, 2.0), dtype=torch.float64):
+    grey = torch.ones(1, 3, dtype=dtype)
+    return DirectionalLight(ambient * grey, colour * grey, torch.tensor([direction], dtype=dtype))
+
+
+def facing(*normal, dtype=torch.float64):
+    return F.normalize(torch.tensor(normal, dtype=dtype), dim=0)[None, :, None, None]
+
+
+def test_harmonics_are_orthonormal():
+    unit, weight = directions()
+    values = harmonics(unit)[0].flatten(1)
+    products = values @ (values * weight.flatten()).T
+    torch.testing.assert_close(products, torch.eye(9, dtype=torch.float64), atol=1e-4, rtol=0)
+
+
+@pytest.mark.parametrize(
+    ("normal", "cosine"), [((0, 0, 1), 1.0), ((0, 1, 1), 0.5**0.5), ((1, 0, 0), 0.0), ((0, 0, -1), 0.0)]
+)
+def test_a_direction_lights_by_the_cosine_in_linear_light(normal, cosine):
+    white = torch.ones(1, 3, 1, 1, dtype=torch.float64)
+    found = shade(white, facing(*map(float, normal)), light())
+    expected = linear_to_srgb(torch.full_like(white, 0.2 + 0.6 * cosine))
+    torch.testing.assert_close(found, expected)
+
+
+def test_harmonics_of_degree_one_light_like_a_linear_ramp():
+    coefficients = torch.zeros(1, 9, 3, dtype=torch.float64)
+    coefficients[:, 0], coefficients[:, 2] = 0.5 / 0.28209479, 0.25 / 0.48860251  # 0.5 + 0.25 z
+    unit, _ = directions(10)
+    found = shade(torch.ones_like(unit), unit, HarmonicLight(coefficients))
+    torch.testing.assert_close(srgb_to_linear(found), (0.5 + 0.25 * unit[:, 2:]).expand_as(unit))
+
+
+def test_full_white_light_leaves_colours_as_they_are():
+    albedo = random(2, 3, 4, 5, dtype=torch.float64)
+    normal = F.normalize(random(2, 3, 4, 5, seed=1, dtype=torch.float64) - 0.5, dim=1)
+    torch.testing.assert_close(shade(albedo, normal, light(1.0, 0.0)), albedo)
+
+
+def test_srgb_is_the_standard_curve_and_goes_both_ways():
+    values = torch.linspace(0, 1, 101, dtype=torch.float64)
+    torch.testing.assert_close(linear_to_srgb(srgb_to_linear(values)), values, atol=1e-6, rtol=0)
+    # 50 % sRGB is 21.4 % of the light; 18 % grey is at 46.1 %.
+    assert srgb_to_linear(torch.tensor(0.5)).item() == pytest.approx(0.2140, abs=1e-4)
+    assert linear_to_srgb(torch.tensor(0.18)).item() == pytest.approx(0.4614, abs=1e-4)
+
+
+def test_shading_has_exact_gradients():
+    albedo, ambient, colour = random(1, 3, 2, 2, dtype=torch.float64), random(1, 3).double(), random(1, 3).double()
+    normal = F.normalize(random(1, 3, 2, 2, seed=2, dtype=torch.float64) - 0.3, dim=1)
+    direction, coefficients = random(1, 3, seed=3).double(), random(1, 9, 3, seed=4).double() * 0.1
+    coefficients[:, 0] += 1
+    assert torch.autograd.gradcheck(
+        lambda a, n, *lights: shade(a, n, DirectionalLight(*lights)),
+        checkable(albedo * 0.5, normal, ambient * 0.5, colour * 0.5, direction),
+    )
+    assert torch.autograd.gradcheck(
+        lambda a, n, c: shade(a, n, HarmonicLight(c)), checkable(albedo * 0.5, normal, coefficients)
+    )
+
+
+def test_black_pixels_have_finite_gradients():
+    albedo, ambient = checkable(torch.zeros(1, 3, 1, 1), torch.zeros(1, 3))
+    shade(
+        albedo, facing(0.0, 0, 1, dtype=torch.float32), DirectionalLight(ambient, ambient, torch.ones(1, 3))
+    ).sum().backward()
+    assert albedo.grad.isfinite().all() and ambient.grad.isfinite().all()
+
+
+def test_light_for_other_images_is_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ShapeError, match=r"light\.coefficients must have 1 or 2 items"):
+        shade(torch.zeros(2, 3, 4, 4), torch.zeros(2, 3, 4, 4), HarmonicLight(torch.zeros(3, 9, 3)))

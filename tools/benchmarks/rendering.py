@@ -1,0 +1,198 @@
+"""Speed, growth and memory of the mesh renderer, beside other renderers, in turn in one process."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from benchmarks import peers
+from genstruct.geometry.camera import Camera
+from genstruct.geometry.mesh import Mesh
+from genstruct.geometry.surfaces import icosphere, sheet
+from genstruct.render.antialias import antialias_silhouettes
+from genstruct.render.interpolate import interpolate
+from genstruct.render.project import project
+from genstruct.render.rasterize import rasterize
+from genstruct.render.texture import sample_texture
+from genstruct.render.topology import topology
+
+TEXTURE = 128
+"""Side of the textures; every image has its own."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """Meshes before cameras, as every renderer gets them.
+
+    Args:
+        v: Vertices [B, V, 3] on the screen.
+        textures: [B, 3, h, w].
+        mesh: Faces and texture coordinates.
+        size: Side of the pictures, pixels.
+    """
+
+    v: Tensor
+    textures: Tensor
+    mesh: Mesh
+    size: int
+
+
+def make_task(name: str, size: int, batch: int, device: str = "cpu") -> Task:
+    """A scene by its name: "s1280", "s5120", ... are spheres of so many triangles, "grid" a bumpy sheet of 7938."""
+    rng = torch.Generator().manual_seed(0)
+    mesh = _bumpy_sheet() if name == "grid" else icosphere(round(math.log(int(name[1:]) / 20, 4)))
+    reach = 1.0 if name == "grid" else math.pi
+    azimuth = (torch.rand(batch, generator=rng) * 2 - 1) * reach
+    elevation = (torch.rand(batch, generator=rng) * 2 - 1) * 0.5
+    camera = Camera.orbit(azimuth, elevation, 4.0, size * 0.45 * 4, (size, size))
+    textures = torch.rand(batch, 3, TEXTURE, TEXTURE, generator=rng)
+    return Task(project(mesh.vertices, camera).to(device), textures.to(device), mesh.to(device), size)
+
+
+def _bumpy_sheet() -> Mesh:
+    mesh = sheet(63, 63, 1.6, 1.6)
+    x, y = mesh.vertices[..., 0], mesh.vertices[..., 1]
+    depth = 0.3 * torch.cos(2 * x) * torch.cos(2 * y) + 0.05 * torch.sin(9 * x + 7 * y)
+    return Mesh(torch.stack([x, y, depth], -1), mesh.faces, mesh.uv, mesh.uv_faces)
+
+
+def ours(task: Task, backend: str = "auto") -> peers.Draw:
+    """Our picture with silhouettes, over black."""
+    mesh = task.mesh
+    edges = topology(mesh.faces)
+    uv_faces = mesh.faces if mesh.uv_faces is None else mesh.uv_faces
+
+    def draw(v: Tensor, textures: Tensor) -> Tensor:
+        fragments = rasterize(v, mesh.faces, (task.size, task.size), backend=backend)
+        uv = interpolate(v, mesh.uv[None], mesh.faces, fragments, uv_faces, backend)
+        colour = sample_texture(textures, uv, fragments, backend=backend)
+        return antialias_silhouettes(colour, v, mesh.faces, edges, fragments, backend)
+
+    return draw
+
+
+def rivals(task: Task, soft: bool) -> dict[str, peers.Draw]:
+    """What is installed to compare with."""
+    found: dict[str, peers.Draw] = {}
+    uv_faces = task.mesh.faces if task.mesh.uv_faces is None else task.mesh.uv_faces
+    given = task.mesh.faces, task.mesh.uv, uv_faces, task.size
+    if "pytorch3d" in peers.available():
+        found["pytorch3d"] = peers.pytorch3d_hard(*given)
+        if soft:
+            found["pytorch3d soft"] = peers.pytorch3d_soft(*given, layers=10)
+    return found
+
+
+def seconds(draw: peers.Draw, task: Task) -> tuple[float, float]:
+    """Of one forward pass, and of one forward and backward pass. Processor time on a CPU, events on CUDA."""
+    clock = _cuda_seconds if task.v.is_cuda else _processor_seconds
+    v, textures = task.v.clone().requires_grad_(), task.textures.clone().requires_grad_()
+    weights = torch.ones(len(v), 3, task.size, task.size, device=v.device)
+
+    def both() -> None:
+        torch.autograd.grad(draw(v, textures), (v, textures), weights)
+
+    with torch.no_grad():
+        forward = clock(lambda: draw(v, textures))
+    return forward, clock(both)
+
+
+def _processor_seconds(work: Callable[[], object]) -> float:
+    begin = time.process_time()
+    work()
+    return time.process_time() - begin
+
+
+def _cuda_seconds(work: Callable[[], object]) -> float:
+    begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    begin.record()
+    work()
+    end.record()
+    torch.cuda.synchronize()
+    return begin.elapsed_time(end) / 1000
+
+
+def compare(
+    task: Task, rounds: int, slow_rounds: int, soft: bool, backends: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """Median seconds of each renderer, in turn; slow ones (over 50 times ours) take part in fewer rounds."""
+    draws = {"ours" if name == "auto" else f"ours, {name}": ours(task, name) for name in backends}
+    draws |= rivals(task, soft)
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in draws}
+    for name in backends:  # compile and warm up
+        seconds(ours(task, name), task)
+    for number in range(rounds):
+        for name, draw in draws.items():
+            slow = bool(times[name]) and times[name][0][0] > 50 * times["ours"][0][0]
+            if not slow or number < slow_rounds:
+                times[name].append(seconds(draw, task))
+    return {name: _medians(pairs) for name, pairs in times.items()}
+
+
+def _medians(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
+    forward, both = zip(*pairs, strict=True)
+    return {"forward": statistics.median(forward), "forward_backward": statistics.median(both)}
+
+
+def ratios(results: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, float]]:
+    """How many times our time each other renderer takes."""
+    mine = results["ours"]
+    return {
+        name: {kind: times[kind] / mine[kind] for kind in mine} for name, times in results.items() if name != "ours"
+    }
+
+
+def growth(faces: Sequence[int], sizes: Sequence[int], batch: int, rounds: int) -> dict[str, dict[str, float]]:
+    """Our seconds for spheres of more and more triangles at 128 px, and for 5120 at more and more pixels.
+
+    Returns:
+        By "faces" and "sizes": seconds by number, and "exponent", the slope over the logarithms (of the side, for
+        sizes: 2 is in proportion to pixels).
+    """
+    found: dict[str, dict[str, float]] = {}
+    for kind, tasks in {
+        "faces": {number: make_task(f"s{number}", 128, batch) for number in faces},
+        "sizes": {size: make_task("s5120", size, batch) for size in sizes},
+    }.items():
+        times = {}
+        for number, task in tasks.items():
+            draw = ours(task)
+            times[number] = statistics.median(seconds(draw, task)[1] for _ in range(rounds))
+        logs = torch.tensor([[math.log(number), math.log(value)] for number, value in times.items()])
+        spread = logs - logs.mean(0)
+        slope = float((spread[:, 0] * spread[:, 1]).sum() / spread[:, 0].square().sum())
+        found[kind] = {**{str(number): value for number, value in times.items()}, "exponent": slope}
+    return found
+
+
+def bytes_per_pixel(size: int = 64, batch: int = 256) -> float | None:
+    """Peak extra memory of a forward and backward pass of a mask (no texture), per pixel and image.
+
+    Of the process, as Linux counts it (None elsewhere); meshes and their gradients are counted too.
+    """
+    task = make_task("s1280", size, batch)
+    edges, status, reset = topology(task.mesh.faces), Path("/proc/self/status"), Path("/proc/self/clear_refs")
+    if not reset.exists():
+        return None
+
+    def both(v: Tensor) -> None:
+        fragments = rasterize(v, task.mesh.faces, (size, size))
+        mask = antialias_silhouettes(fragments.mask.float(), v, task.mesh.faces, edges, fragments)
+        torch.autograd.grad(mask.sum(), v)
+
+    both(task.v[:1].clone().requires_grad_())
+    v = task.v.clone().requires_grad_()
+    reset.write_text("5")  # the peak starts again from what is held now
+    before = _kilobytes(status, "VmRSS")
+    both(v)
+    return (_kilobytes(status, "VmHWM") - before) * 1024 / (batch * size * size)
+
+
+def _kilobytes(status: Path, key: str) -> int:
+    line = next(line for line in status.read_text().splitlines() if line.startswith(key))
+    return int(line.split()[1])
