@@ -109,9 +109,18 @@ def _parts(path: Path, most_faces: int) -> list[tuple[Any, np.ndarray]]:
     faces = sum(len(part.faces) for part, _ in parts)
     if faces > most_faces:
         raise DataError(f"{path} has {faces} triangles, at most {most_faces} are read; simplify the mesh or allow more")
-    if not all(np.isfinite(part.vertices).all() and np.isfinite(place).all() for part, place in parts):
-        raise DataError(f"{path} has vertices that are NaN or infinite; repair it, or export it again")
+    for part, place in parts:
+        _check_part(path, part, place)
     return parts
+
+
+def _check_part(path: Path, part: Any, place: np.ndarray) -> None:
+    """Parsers pass on what a damaged file says."""
+    vertices, faces = np.asarray(part.vertices), np.asarray(part.faces)
+    if vertices.ndim != 2 or vertices.shape[1] != 3 or faces.min() < 0 or faces.max() >= len(vertices):
+        raise DataError(f"{path} has triangles between vertices that are not there; it is damaged, export it again")
+    if not (np.isfinite(vertices).all() and np.isfinite(place).all()):
+        raise DataError(f"{path} has vertices that are NaN or infinite; repair it, or export it again")
 
 
 def _joined(

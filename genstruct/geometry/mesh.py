@@ -125,5 +125,5 @@ def check_faces(name: str, faces: Tensor, target: str, rows: int) -> None:
 
 @remembered
 def _corner_range(faces: Tensor) -> tuple[int, int]:
-    """Lowest and highest corner; (0, -1) without faces."""
-    return (int(faces.min()), int(faces.max())) if faces.numel() else (0, -1)
+    """Lowest and highest corner; (0, -1) without faces, or on the device "meta" that has shapes only."""
+    return (0, -1) if faces.is_meta or not faces.numel() else (int(faces.min()), int(faces.max()))

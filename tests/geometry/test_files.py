@@ -1,5 +1,6 @@
 """Mesh files: shapes, colours and sizes of files made here, one kind after the other; and files nobody wants."""
 
+import contextlib
 import io
 import json
 import math
@@ -28,6 +29,18 @@ vt 1 1
 vt 0 1
 """
 FACE = "f 1/1 2/2 3/3 4/4\n"
+
+
+PLY = """ply
+format ascii 1.0
+element vertex 3
+property float x
+property float y
+property float z
+element face 1
+property list uchar int vertex_indices
+end_header
+"""
 
 
 def quadrants(size=8):
@@ -292,6 +305,12 @@ def glb_bytes():
         ("a.obj", bytes(range(256)) * 10, "a.obj (cannot be read as a mesh|has no triangle)"),
         ("a.obj", b"v 0 0 0\nv 1 0 0\nv 1 1 0\n", "a.obj (cannot be read as a mesh|has no triangle)"),
         ("a.obj", b"v 0 0 0\nv 1 0 0\nv 1 1 0\nf 1 2 9\n", "a.obj cannot be read as a mesh"),
+        ("a.off", b"OFF\n3 1 0\n0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n", "a.off cannot be read as a mesh"),
+        (
+            "a.ply",
+            PLY.encode() + b"0 0 0\n1 0 0\n0 1 0\n3 0 1 7\n",
+            "a.ply has triangles between vertices that are not",
+        ),
         ("a.obj", b"v 0 0 0\nv nan 0 0\nv 1 1 0\nf 1 2 3\n", "a.obj has vertices that are NaN or infinite"),
         ("a.obj", b"v 0 0 0\nv inf 0 0\nv 1 1 0\nf 1 2 3\n", "a.obj has vertices that are NaN or infinite"),
         ("a.obj", b"v 0 0 0\nv 0 0 0\nv 1 1 0\nf 1 2 3\n", "a.obj has no triangle with an area"),
@@ -309,6 +328,22 @@ def test_broken_and_empty_files_are_one_clear_line(tmp_path, name, content, mess
     with pytest.raises(DataError, match=message) as caught:
         read_mesh(tmp_path / name)
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["glb", "ply", "obj"])
+def test_damaged_bytes_give_a_mesh_or_one_clear_line(tmp_path, kind):
+    """Whatever a disk or a download does to a file."""
+    random = np.random.default_rng(0)
+    path = tmp_path / f"a.{kind}"
+    trimesh.creation.icosphere(1).export(path)
+    whole = path.read_bytes()
+    for _ in range(60):
+        damaged = bytearray(whole[: random.integers(len(whole) // 2, len(whole) + 1)])
+        for place in random.integers(len(damaged), size=random.integers(12)):
+            damaged[place] = random.integers(256)
+        path.write_bytes(bytes(damaged))
+        with contextlib.suppress(DataError):
+            assert torch.isfinite(read_mesh(path).vertices).all()
 
 
 def test_missing_files_folders_and_huge_files_are_refused(tmp_path):

@@ -69,6 +69,7 @@ def test_a_mesh_may_be_empty():
         ({"texture": torch.zeros(1, 3, 4, 5).byte()}, r"texture must be floating point, got torch.uint8"),
         ({"texture": torch.rand(1, 3, 0, 5)}, r"texture must be \[1 or 1, 3, .* not empty .* got \[1, 3, 0, 5\]"),
         ({"vertices": corners(2), "texture": torch.rand(3, 3, 4, 5)}, r"\[1 or 2, .* vertices \[2, 3, 3\], got \[3, "),
+        ({"faces": TRIANGLE.to("meta")}, r"one device, got vertices on cpu, faces on meta"),
         ({"texture": torch.rand(1, 3, 4, 5, device="meta")}, r"one device, got vertices on cpu, .*texture on meta"),
     ],
 )
