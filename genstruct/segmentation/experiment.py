@@ -6,8 +6,6 @@ pack images ─► starts ─► generator ─► generated pairs ─► distil 
 ```
 """
 
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +15,6 @@ from torch import nn
 
 from genstruct.configuration import plain
 from genstruct.data.archive import Archive
-from genstruct.data.batches import Batches
 from genstruct.data.crop import Policy
 from genstruct.data.pack import pack
 from genstruct.data.sources import open_source
@@ -35,15 +32,12 @@ from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.segmentation.starts import health_score
 from genstruct.segmentation.supervise import MaskLearning, MaskLearningConfig
+from genstruct.segmentation.workshop import Reporter, Workshop, counted
 from genstruct.train import checkpoint, distributed
 from genstruct.train.config import TrainConfig
-from genstruct.train.method import Method
-from genstruct.train.report import OnProgress, Progress, writing
+from genstruct.train.report import Progress
 from genstruct.train.run_folder import MAY_DIFFER, open_run
 from genstruct.train.trainer import Trainer
-
-Reporter = Callable[[str], AbstractContextManager[OnProgress]]
-"""Given the name of a stage, what shows its progress."""
 
 
 @dataclass(frozen=True)
@@ -106,7 +100,9 @@ class SegmentationExperiment:
     widths: tuple[int, ...] = (24, 48, 96, 96)
     """Channels of the segmenter at full, half, quarter, ... of its resolution; multiples of 8."""
     distil: StageConfig = field(
-        default_factory=lambda: StageConfig(size=32, images=80_000, batch=64, learning=MaskLearningConfig(blur=0.5))
+        default_factory=lambda: StageConfig(
+            size=32, images=80_000, batch=64, learning=MaskLearningConfig(blur=0.5, lr=2e-3)
+        )
     )
     """Learning from generated pairs. Its size is that of the generator."""
     rounds: tuple[StageConfig, ...] = (StageConfig(), StageConfig())
@@ -160,7 +156,7 @@ class Stages:
 
     def __init__(self, experiment: SegmentationExperiment, out: Path, reporter: Reporter) -> None:
         self.experiment, self.out, self.reporter = experiment, out, reporter
-        self.device = distributed.pick_device(experiment.train.device)
+        self.workshop = Workshop(experiment.train, out, reporter)
 
     def run(self) -> bool:
         """Whether all stages are done."""
@@ -175,7 +171,7 @@ class Stages:
             segmenter = self.round(number, stage, segmenter, archive)
         if segmenter is None:
             return False
-        self._publish(segmenter, RUN_FILE)
+        self.workshop.publish(segmenter, RUN_FILE)
         return self.experiment.invert.images == 0 or self.invert(generator, archive) is not None
 
     def pack(self) -> Archive:
@@ -197,7 +193,7 @@ class Stages:
             return None
         config = self.experiment.train
         method = PerturbedSegmentation(self.experiment.perturbed, config.seed)
-        networks = self._trained("generator", folder, method, archive, config, resume)
+        networks = self.workshop.train("generator", method, archive, config, folder, resume)
         return None if networks is None else networks["generator"].eval()
 
     def _best_start(self, archive: Archive) -> Path | Literal["auto"] | None:
@@ -210,7 +206,7 @@ class Stages:
             config = replace(experiment.train, seed=experiment.train.seed + number)
             folder = self.out / "starts" / f"seed-{config.seed}"
             method = PerturbedSegmentation(experiment.perturbed, config.seed)
-            with self._batches(archive, config) as batches, self.reporter(f"start {number + 1}") as progress:
+            with self.workshop.batches(archive, config) as batches, self.reporter(f"start {number + 1}") as progress:
                 trainer = Trainer(method, batches, config, folder, progress)
                 result = trainer.run(starts.images)
                 if result.interrupted:
@@ -227,7 +223,7 @@ class Stages:
         """A segmenter that has learned from generated pairs."""
         experiment, stage = self.experiment, self.experiment.distil
         folder = self.out / "distil"
-        if (done := self._done(folder)) is not None:
+        if (done := self.workshop.done(folder)) is not None:
             return done
         with self.reporter("pairs") as progress:
             pairs, passed = make_pairs(generator, experiment.generator.size, experiment.pairs, experiment.train.seed)
@@ -237,7 +233,7 @@ class Stages:
     def round(self, number: int, stage: StageConfig, segmenter: Segmenter, archive: Archive) -> Segmenter | None:
         """A segmenter that has learned from pseudo-labels by the one before."""
         folder, name = self.out / f"round-{number}", f"round {number}"
-        if (done := self._done(folder)) is not None:
+        if (done := self.workshop.done(folder)) is not None:
             return done
         labels = self._labels(folder, name, segmenter, archive)
         network = self._fresh(number) if stage.fresh else segmenter.network.requires_grad_(True).train()
@@ -247,16 +243,16 @@ class Stages:
         """An encoder that has learned to find codes of photos, with its generator."""
         experiment, settings = self.experiment, self.experiment.invert
         if (self.out / INVERTER_FILE).exists():
-            return Inverter.load(self.out / INVERTER_FILE, str(self.device))
+            return Inverter.load(self.out / INVERTER_FILE, str(self.workshop.device))
         discriminator = self._discriminator() if settings.features > 0 else None
         method = Inversion(generator, experiment.generator.size, settings, discriminator, experiment.train.seed)
-        config = self._later(settings.images, settings.batch)
-        networks = self._trained("invert", self.out / "invert", method, archive, config)
+        config = self.workshop.later(settings.images, settings.batch)
+        networks = self.workshop.train("invert", method, archive, config, self.out / "invert")
         if networks is None:
             return None
         card = {**self._card("invert"), "inverter_images": settings.images}
         inverter = Inverter(networks["encoder"], generator, experiment.generator, settings, card)
-        self._publish(inverter, INVERTER_FILE)
+        self.workshop.publish(inverter, INVERTER_FILE)
         return inverter
 
     def _labels(self, folder: Path, name: str, segmenter: Segmenter, archive: Archive) -> Labels:
@@ -281,58 +277,26 @@ class Stages:
         photos: Archive,
     ) -> Segmenter | None:
         """Train a segmenter on an archive with masks, calibrate it on the photos, and write it."""
-        config = replace(self._later(stage.images, stage.batch), preview_every_images=0)
+        config = replace(self.workshop.later(stage.images, stage.batch), preview_every_images=0)
         method = MaskLearning(network, stage.size, stage.learning, weights)
-        networks = self._trained(name, folder, method, archive, config)
+        networks = self.workshop.train(name, method, archive, config, folder)
         if networks is None:
             return None
         segmenter = Segmenter(networks["segmenter"], stage.size)
         segmenter.card = {**self._card(name), **calibrate(segmenter, photos)}
-        self._publish(segmenter, f"{folder.name}/{RUN_FILE}")
+        self.workshop.publish(segmenter, f"{folder.name}/{RUN_FILE}")
         return segmenter
-
-    def _trained(
-        self,
-        name: str,
-        folder: Path,
-        method: Method,
-        archive: Archive,
-        config: TrainConfig,
-        resume: Path | Literal["auto"] = "auto",
-    ) -> nn.ModuleDict | None:
-        """The networks to use once trained; None when a signal stopped it."""
-        with self._batches(archive, config) as batches, self.reporter(name) as progress:
-            trainer = Trainer(method, batches, config, folder, progress, resume)
-            return None if trainer.run().interrupted else trainer.networks()
 
     def _discriminator(self) -> Discriminator:
         network = PerturbedSegmentation(self.experiment.perturbed).networks["discriminator"]
         network.load_state_dict(checkpoint.load_networks(self.out / "generator")["discriminator"])
         assert isinstance(network, Discriminator)
-        return network.to(self.device)
-
-    def _later(self, images: int, batch: int) -> TrainConfig:
-        """Settings of a training after the adversarial one, whose networks have other names and are not compiled."""
-        base = self.experiment.train
-        return replace(base, images=images, batch=batch, ema_half_life_images=images / 20, compile=())
+        return network.to(self.workshop.device)
 
     def _fresh(self, number: int) -> UNet:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.experiment.train.seed * 1000 + number)
             return UNet(3, 1, self.experiment.widths)
-
-    def _done(self, folder: Path) -> Segmenter | None:
-        file = folder / RUN_FILE
-        return Segmenter.load(file, str(self.device)) if file.exists() else None
-
-    def _publish(self, model: Segmenter | Inverter, name: str) -> None:
-        if distributed.current().main:
-            file = self.out / name
-            partial = file.with_suffix(".partial")
-            with writing(file):
-                partial.write_bytes(model.encode())
-                partial.replace(file)
-        distributed.barrier()
 
     def _card(self, stage: str) -> dict[str, Any]:
         experiment = self.experiment
@@ -343,21 +307,3 @@ class Stages:
             "generator_images": experiment.train.images,
             "segmenter_images": [experiment.distil.images, *(stage.images for stage in experiment.rounds)],
         }
-
-    def _batches(self, archive: Archive, config: TrainConfig) -> Batches:
-        ranks = distributed.current()
-        return Batches(archive, config.batch, config.seed, self.device, ranks.rank, ranks.world)
-
-
-def counted(progress: OnProgress) -> Callable[[int, int], None]:
-    """Report items done as progress."""
-
-    def report(done: int, total: int) -> None:
-        progress(Progress(done, total))
-
-    return report
-
-
-def stage_names(experiment: SegmentationExperiment) -> Sequence[str]:
-    """Folders of the segmenters of a run, in order of training."""
-    return ["distil", *(f"round-{number}" for number in range(1, len(experiment.rounds) + 1))]

@@ -4,14 +4,12 @@ The published way (Bielski & Favaro 2019); `genstruct.segmentation.segmenter` is
 the generator cannot make. Same use as a `Segmenter`.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from jaxtyping import Float
-from safetensors.torch import save
 from torch import Tensor, nn
 
 from genstruct.configuration import build, plain
@@ -19,16 +17,8 @@ from genstruct.errors import CheckpointError, ConfigError
 from genstruct.segmentation.config import GeneratorConfig
 from genstruct.segmentation.inversion import InvertConfig, StyleEncoder, refine_codes, style_encoder
 from genstruct.segmentation.layered import LayeredGenerator, Scene
-from genstruct.segmentation.segmenter import (
-    FORMAT,
-    Image,
-    Mask,
-    check_image,
-    fingerprint_of,
-    read_weights,
-    resize_to,
-    weights_file,
-)
+from genstruct.segmentation.segmenter import Image, Mask, check_image, resize_to
+from genstruct.segmentation.weights import encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
 
 KIND = "genstruct inverter"
@@ -89,7 +79,7 @@ class Inverter:
                 about["card"],
                 about["fingerprint"],
             )
-            inverter._networks.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+            inverter._networks.load_state_dict(weights)
         except (RuntimeError, KeyError, ConfigError) as error:
             raise CheckpointError(f"{file}: its weights do not fit its description; it is damaged") from error
         inverter._networks.to(pick_device(device))
@@ -101,17 +91,14 @@ class Inverter:
         Args:
             half: Store float16, for publication.
         """
-        dtype = torch.float16 if half else torch.float32
-        weights = {name: t.to("cpu", dtype).contiguous() for name, t in self._networks.state_dict().items()}
         about = {
             "kind": KIND,
-            "format": FORMAT,
             "generator": plain(self.settings),
             "config": plain(self.config),
             "card": self.card,
             "fingerprint": self.fingerprint,
         }
-        return save(weights, {"genstruct": json.dumps(about)})
+        return encode_weights(self._networks, about, half)
 
     def predict(
         self, images: Sequence[Image] | Float[Tensor, "batch 3 height width"], refine: bool = False

@@ -1,7 +1,5 @@
 """Masks for photos: load a model, predict on images of any size."""
 
-import hashlib
-import json
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -11,16 +9,15 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from genstruct.errors import CheckpointError, ShapeError
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.refine import RefineSettings, refine
+from genstruct.segmentation.weights import encode_weights, fingerprint_of, read_weights, weights_file
+from genstruct.train.distributed import pick_device
 
 KIND = "genstruct segmenter"
-FORMAT = 1
 RUN_FILE = "segmenter.safetensors"
 # Longest side the network sees, in units of its working size: a 10:1 panorama must not need 10 times the memory.
 LONGEST = 4
@@ -62,16 +59,14 @@ class Segmenter:
             CheckpointError: No such file, truncated, of another kind, or of a newer format.
         """
         file = weights_file(Path(path), RUN_FILE)
-        weights, about = read_weights(file)
+        weights, about = read_weights(file, KIND)
         try:
             network = UNet(3, 1, tuple(about["widths"]))
-            network.load_state_dict({name: tensor.float() for name, tensor in weights.items()})
+            network.load_state_dict(weights)
             size, card, fingerprint = about["size"], about["card"], about["fingerprint"]
         except (RuntimeError, KeyError) as error:
             raise CheckpointError(f"{file}: its weights do not fit its description; it is damaged") from error
-        if device == "auto":
-            device = "cuda" if torch.cuda.is_available() else "cpu"
-        network = network.to(device, memory_format=torch.channels_last)
+        network = network.to(pick_device(device), memory_format=torch.channels_last)
         return Segmenter(network, size, card, fingerprint)
 
     def encode(self, half: bool = False) -> bytes:
@@ -80,17 +75,14 @@ class Segmenter:
         Args:
             half: Store float16, for publication.
         """
-        dtype = torch.float16 if half else torch.float32
-        weights = {name: t.to("cpu", dtype).contiguous() for name, t in self.network.state_dict().items()}
         about = {
             "kind": KIND,
-            "format": FORMAT,
             "widths": list(self.network.widths),
             "size": self.size,
             "card": self.card,
             "fingerprint": self.fingerprint,
         }
-        return save(weights, {"genstruct": json.dumps(about)})
+        return encode_weights(self.network, about, half)
 
     def predict(
         self, images: Sequence[Image] | Float[Tensor, "batch 3 height width"], refine: bool = False
@@ -170,42 +162,3 @@ def check_image(image: Tensor) -> None:
             f"an image must be [3, height, width] with at least one pixel, got {list(image.shape)}; "
             "channels-last images need .permute(2, 0, 1), grey ones .expand(3, -1, -1)"
         )
-
-
-def fingerprint_of(network: torch.nn.Module) -> str:
-    """A short digest of all weights."""
-    digest = hashlib.blake2b(digest_size=12)
-    for name, tensor in sorted(network.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
-def weights_file(path: Path, name: str, hint: str = "is its training finished?") -> Path:
-    """`path` itself, or the file called `name` in the folder of a run. Raises CheckpointError where it is missing."""
-    file = path / name if path.is_dir() else path
-    if not file.is_file():
-        raise CheckpointError(f"{file}: no such file" + (f"; {hint}" if path.is_dir() else ""))
-    return file
-
-
-def read_weights(file: Path, kind: str = KIND) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Tensors and description of a weights file of ours.
-
-    Raises:
-        CheckpointError: Truncated, of another kind, or of a newer format.
-    """
-    try:
-        with safe_open(file, "pt") as opened:
-            about = json.loads((opened.metadata() or {}).get("genstruct", "{}"))
-            about = about if isinstance(about, dict) else {}
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dictionary
-    except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: not a readable safetensors file (truncated?): {error}") from error
-    if about.get("kind") != kind:
-        raise CheckpointError(f"{file}: holds {about.get('kind', 'weights of another program')!r}, expected {kind!r}")
-    if about["format"] > FORMAT:
-        raise CheckpointError(
-            f"{file}: has format {about['format']}, this version reads up to {FORMAT}; update genstruct"
-        )
-    return weights, about

@@ -21,11 +21,12 @@ from genstruct.data.sources import open_source
 from genstruct.errors import CheckpointError, ConfigError, DataError, GenstructError, OutputError
 from genstruct.export.images import write_text
 from genstruct.metrics.evaluation import MaskReport, score_mask_folder
-from genstruct.segmentation.experiment import Reporter, SegmentationExperiment
+from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.predict import MaskOptions, extract_masks
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.segmentation.showcase_page import Shown, write_looks
 from genstruct.segmentation.showcase_photos import DemoConfig, Photos, prepare_photos
+from genstruct.segmentation.workshop import Reporter
 from genstruct.train.report import OnProgress
 
 MARKER = "demo.json"

@@ -35,21 +35,21 @@ DOUBT = 2  # pixels about an object of which its mask may be wrong
 class MaskLearningConfig:
     """How a segmenter learns from made masks."""
 
-    lr: float = 2e-3
+    lr: float = 1e-3
     """AdamW's rate at the start; falls to zero along a cosine."""
     weight_decay: float = 1e-3
     """Decoupled weight decay."""
     jaccard: float = 0.5
     """Weight of the soft intersection over union beside the cross-entropy."""
-    zoom: float = 1.3
+    zoom: float = 1.2
     """Images are enlarged by up to this and cropped at random, so that objects appear off-centre and at other sizes."""
-    shrink: float = 1.3
+    shrink: float = 1.2
     """Images are made smaller by up to this, their surroundings mirrored. Without it every training view is larger than
     the photo, and objects of a whole photo are smaller than all that the segmenter has seen."""
-    paste: float = 0.6
+    paste: float = 0.4
     """Share of images whose object is laid over another photo, turned, enlarged and recoloured. A set of photos
     often has few places, and a segmenter that has learned them by heart takes new ones for objects."""
-    texture: float = 0.2
+    texture: float = 0.3
     """Share of images whose object is laid over a made texture instead (`genstruct.data.textures`)."""
     colour: float = 0.8
     """Strength of the colour change."""

@@ -22,7 +22,7 @@ from genstruct.segmentation.inversion import (
 )
 from genstruct.segmentation.invert import KIND, RUN_FILE, Inverter
 from genstruct.segmentation.layered import LayeredGenerator
-from genstruct.segmentation.segmenter import FORMAT, read_weights
+from genstruct.segmentation.weights import FORMAT, read_weights
 from genstruct.train.trainer import Trainer
 
 CONFIG = InvertConfig(images=80, batch=8, widths=(16, 12, 8), steps=20)

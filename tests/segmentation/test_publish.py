@@ -8,7 +8,8 @@ from genstruct.errors import CheckpointError, ConfigError, OutputError
 from genstruct.nn.unet import UNet
 from genstruct.segmentation import publish as publishing
 from genstruct.segmentation.publish import SCORES, command_line, publish
-from genstruct.segmentation.segmenter import Segmenter, fingerprint_of
+from genstruct.segmentation.segmenter import Segmenter
+from genstruct.segmentation.weights import fingerprint_of
 
 SETTINGS = {
     "data": {"root": "../shared/data/cars/train"},

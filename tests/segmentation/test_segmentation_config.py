@@ -6,10 +6,11 @@ import pytest
 
 from genstruct.errors import ConfigError
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig
-from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig, Stages
+from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig
 from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.pairs import PairConfig
 from genstruct.segmentation.supervise import MaskLearningConfig
+from genstruct.segmentation.workshop import Workshop
 
 GROWING = GeneratorConfig(size=64, start_size=16, stage_images=(100, 50))
 
@@ -91,5 +92,5 @@ def test_a_run_without_photos_says_what_is_missing(tmp_path):
 def test_later_trainings_do_not_compile_networks_that_they_do_not_have(tmp_path):
     experiment = SegmentationExperiment()
     experiment = replace(experiment, train=replace(experiment.train, compile=("generator",), seed=7))
-    later = Stages(experiment, tmp_path, lambda stage: None)._later(images=100, batch=4)
+    later = Workshop(experiment.train, tmp_path, lambda stage: None).later(images=100, batch=4)
     assert (later.compile, later.images, later.batch, later.seed) == ((), 100, 4, 7)

@@ -13,10 +13,11 @@ import torch
 from genstruct.data.synthetic import write_scenes
 from genstruct.errors import ConfigError, OutputError
 from genstruct.experiments import load_experiment
-from genstruct.segmentation.experiment import INVERTER_FILE, Stages, StartConfig
+from genstruct.segmentation.experiment import INVERTER_FILE, StartConfig
 from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
+from genstruct.segmentation.workshop import Workshop
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny" / "segmentation.yaml"
 INVERT = InvertConfig(images=32, batch=8, widths=(8, 8, 8), features=0.1, steps=2)
@@ -168,4 +169,4 @@ def test_weights_that_cannot_be_written_are_told_in_a_line(experiment, whole, tm
     (tmp_path / "segmenter.partial").mkdir()  # where the file is first written
     segmenter = Segmenter.load(whole[0], "cpu")
     with pytest.raises(OutputError, match=r"cannot write .*segmenter\.safetensors"):
-        Stages(experiment, tmp_path, Reporter())._publish(segmenter, RUN_FILE)
+        Workshop(experiment.train, tmp_path, Reporter()).publish(segmenter, RUN_FILE)

@@ -9,16 +9,8 @@ from safetensors.torch import save
 
 from genstruct.errors import CheckpointError, ShapeError
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.segmenter import (
-    FORMAT,
-    LONGEST,
-    RUN_FILE,
-    Segmenter,
-    fingerprint_of,
-    limited,
-    read_weights,
-    working_size,
-)
+from genstruct.segmentation.segmenter import KIND, LONGEST, RUN_FILE, Segmenter, limited, working_size
+from genstruct.segmentation.weights import FORMAT, fingerprint_of, read_weights
 
 SIZES = [(16, 16), (9, 23), (40, 12), (1, 1), (1, 30), (200, 3), (5, 7)]
 
@@ -111,7 +103,7 @@ def test_a_missing_file_and_an_unfinished_run_say_so(tmp_path):
 
 def test_tensors_can_be_read_without_building_the_network(segmenter, tmp_path):
     (tmp_path / "m").write_bytes(segmenter.encode())
-    weights, about = read_weights(tmp_path / "m")
+    weights, about = read_weights(tmp_path / "m", KIND)
     assert weights.keys() == segmenter.network.state_dict().keys() and about["size"] == 16
 
 

@@ -1,0 +1,67 @@
+"""Files of weights: safetensors that describe themselves, read only if whole, of the right kind and not too new."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from genstruct.errors import CheckpointError
+
+FORMAT = 1
+
+
+def encode_weights(network: nn.Module, about: dict[str, Any], half: bool = False) -> bytes:
+    """The contents of a weights file.
+
+    Args:
+        network: Whose state is stored.
+        about: What is needed to build it again; plain JSON values, among them its `kind`.
+        half: Store float16, for publication.
+    """
+    dtype = torch.float16 if half else torch.float32
+    weights = {name: t.to("cpu", dtype).contiguous() for name, t in network.state_dict().items()}
+    return save(weights, {"genstruct": json.dumps({"format": FORMAT, **about})})
+
+
+def fingerprint_of(network: nn.Module) -> str:
+    """A short digest of all weights."""
+    digest = hashlib.blake2b(digest_size=12)
+    for name, tensor in sorted(network.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().float().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def weights_file(path: Path, name: str, hint: str = "is its training finished?") -> Path:
+    """`path` itself, or the file called `name` in the folder of a run. Raises CheckpointError where it is missing."""
+    file = path / name if path.is_dir() else path
+    if not file.is_file():
+        raise CheckpointError(f"{file}: no such file" + (f"; {hint}" if path.is_dir() else ""))
+    return file
+
+
+def read_weights(file: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Tensors (float32) and description of a weights file of ours.
+
+    Raises:
+        CheckpointError: Truncated, of another kind, or of a newer format.
+    """
+    try:
+        with safe_open(file, "pt") as opened:
+            about = json.loads((opened.metadata() or {}).get("genstruct", "{}"))
+            about = about if isinstance(about, dict) else {}
+            weights = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118 - not a dictionary
+    except (SafetensorError, OSError, ValueError) as error:
+        raise CheckpointError(f"{file}: not a readable safetensors file (truncated?): {error}") from error
+    if about.get("kind") != kind:
+        raise CheckpointError(f"{file}: holds {about.get('kind', 'weights of another program')!r}, expected {kind!r}")
+    if about["format"] > FORMAT:
+        raise CheckpointError(
+            f"{file}: has format {about['format']}, this version reads up to {FORMAT}; update genstruct"
+        )
+    return weights, about
