@@ -130,6 +130,33 @@ def octahedral_uv(direction: Float[Tensor, "*batch 3"]) -> Float[Tensor, "*batch
     return (torch.stack([u, v], -1) + 1) / 2
 
 
+def pad_octahedral(
+    picture: Float[Tensor, "batch channels size size"], margin: int
+) -> Float[Tensor, "batch channels padded padded"]:
+    """Continue a picture of `octahedral_sphere` by `margin` pixels on every side: what lies there on the sphere.
+
+    Each side goes on as the picture turned by half a turn about the middle of that side. A convolution without padding
+    of its own, or a bilinear lookup, then has no seam at the border.
+
+    Raises:
+        ShapeError: Not square, or a margin above the size.
+    """
+    check_float("picture", picture, "batch channels size size")
+    size = picture.shape[-1]
+    if picture.shape[-2] != size or not 0 <= margin <= size:
+        raise ShapeError(
+            f"picture must be square and margin 0 to its size, got {list(picture.shape)} and a margin of {margin}"
+        )
+    turned = picture.flip(-1, -2)
+    ends = (slice(size - margin, size), slice(0, margin))
+    above, below = (turned[..., end, :] for end in ends)
+    before, after = (turned[..., :, end] for end in ends)
+    # Beyond a corner lies the opposite corner: all four meet at the bottom.
+    corners = [[picture[..., row, column] for column in ends] for row in ends]
+    rows = [torch.cat([corners[0][0], above, corners[0][1]], -1), torch.cat([before, picture, after], -1)]
+    return torch.cat([*rows, torch.cat([corners[1][0], below, corners[1][1]], -1)], -2)
+
+
 @full_precision
 def sample_at_vertices(
     surface: Mesh, picture: Float[Tensor, "batch channels height width"]

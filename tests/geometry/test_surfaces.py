@@ -15,6 +15,7 @@ from genstruct.geometry.surfaces import (
     octahedral_point,
     octahedral_sphere,
     octahedral_uv,
+    pad_octahedral,
     plane,
     sample_at_vertices,
     sheet,
@@ -222,6 +223,33 @@ def test_both_sides_of_the_fold_count_alike():
     assert values[1, left].min() == 1 and values[1, right].max() == 0
 
 
+def test_a_padded_picture_goes_on_across_the_border_without_a_jump():
+    ramp = (torch.arange(16, dtype=torch.float64) + 0.5) / 16
+    places = torch.stack(torch.meshgrid(ramp, ramp, indexing="xy"), -1)
+    picture = octahedral_point(places).permute(2, 0, 1)[None]  # where on the sphere each pixel is
+    for margin in (0, 1, 5, 16):
+        padded = pad_octahedral(picture, margin)
+        assert padded.shape == (1, 3, 16 + 2 * margin, 16 + 2 * margin)
+        assert torch.equal(padded[..., margin : margin + 16, margin : margin + 16], picture)
+        for step in (padded.diff(dim=-1), padded.diff(dim=-2)):
+            lengths, inside = step.norm(dim=1), picture.diff(dim=-1).norm(dim=1).max()
+            assert lengths.max() < 1.2 * inside and lengths.min() > 0
+
+
+def test_padding_closes_the_seam():
+    """On both sides of the fold a lookup in the padded picture finds the same."""
+    picture = torch.rand(1, 2, 8, 8, generator=stream(), dtype=torch.float64)
+    padded = pad_octahedral(picture, 1)
+    along = torch.linspace(0, 1, 9, dtype=torch.float64)
+    top = torch.stack([along, torch.zeros_like(along)], -1)
+    places = torch.stack([top, top * torch.tensor([-1, 1]) + torch.tensor([1, 0])])  # a place and its twin
+    places = (places * 8 + 1) / 10  # in the padded picture
+    first, second = torch.nn.functional.grid_sample(
+        padded.expand(2, -1, -1, -1), places[:, None] * 2 - 1, align_corners=False
+    )
+    torch.testing.assert_close(first, second)
+
+
 @pytest.mark.parametrize("make", [lambda: octahedral_sphere(2), lambda: icosphere(0), plane])
 def test_reading_maps_has_exact_gradients(make):
     mesh = make().to(dtype=torch.float64)
@@ -247,6 +275,8 @@ def test_subdividing_keeps_the_surface_and_its_order():
         (lambda: icosphere(-1), "subdivisions must be 0 to 8, got -1"),
         (lambda: icosphere(12), "got 12"),
         (lambda: sheet(0, 3), "at least 1 x 1 cells, got 0 x 3"),
+        (lambda: pad_octahedral(torch.zeros(1, 1, 4, 6), 1), r"must be square .* got \[1, 1, 4, 6\] and a margin of 1"),
+        (lambda: pad_octahedral(torch.zeros(1, 1, 4, 4), 5), "margin of 5"),
         (lambda: sample_at_vertices(plane(), torch.zeros(3, 4, 4)), r"picture must be .* got \[3, 4, 4\]"),
         (lambda: sample_at_vertices(plane(), torch.zeros(1, 3, 4, 4, device="meta")), "one device"),
         (
