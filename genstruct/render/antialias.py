@@ -30,6 +30,8 @@ def antialias_silhouettes(
       folds, and edges with three and more triangles, whatever their winding.
     - It counts if the inner pixel shows its surface or something nearer, and the outer pixel something behind it.
     - Of several edges between the same two pixels the outermost counts; of two that face each other, the nearer.
+    - The gradient of a share uses colours continued to the edge from the two nearest pixels on each side of it; the
+      picture does not, so that it is not exactly the integral of that gradient where colours change towards an edge.
     - Shares of one pixel that sum to more than 1 are scaled to 1: values never leave the range of the image.
     - Where two unconnected parts pass through each other, the line where they meet is treated like an edge.
     - A part thinner than a pixel that no pixel centre sees is not drawn and has no gradient; render larger and average

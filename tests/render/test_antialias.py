@@ -189,7 +189,9 @@ def test_values_never_leave_the_range_of_the_picture(backend):
 def test_gradients_of_the_reference_are_exact(orthographic):
     v, faces = soup(8, (7, 6), batch=1, dtype=torch.float64)
     fragments = rasterize(v, faces, (7, 6), orthographic=orthographic)
-    image, v = checkable(random(1, 2, 7, 6, dtype=torch.float64), v)
+    # Each triangle in a colour of its own, where colours continued to an edge are the colours of the pixels.
+    colours = random(1, 2, 8, dtype=torch.float64)[:, :, fragments.index[0].long()] * fragments.mask
+    image, v = checkable(colours, v)
     assert torch.autograd.gradcheck(
         lambda i, p: antialias_silhouettes(i, p, faces, topology(faces), fragments, "torch"),
         (image, v),

@@ -66,7 +66,7 @@ def from_file(path: Path) -> Scene:
 def _scene(vertices: Tensor, faces: Tensor) -> Scene:
     """Colours that change slowly over space, so that the reference differs at silhouettes and not inside."""
     uv = (vertices[:, :2] * torch.tensor([0.4, -0.4]) + 0.5).clamp(0, 1)
-    return Scene(Mesh(vertices[None], faces, uv, None, smooth(8, 0.0)[None]), torch.ones(len(vertices)))
+    return Scene(Mesh(vertices[None], faces, uv, None, smooth(32, 0.0)[None]), torch.ones(len(vertices)))
 
 
 def smooth(side: int, shift: float) -> Tensor:
@@ -91,13 +91,13 @@ def cameras(size: int, views: int, around: float = 6.2832) -> Camera:
 
 
 def fields(size: int) -> Tensor:
-    """Random weights [fields, 3, size, size] for pictures, smooth over about an eighth of the side.
+    """Random weights [fields, 3, size, size] for pictures, smooth over about a sixth of the side.
 
     Losses are linear in the picture: a squared difference would bend within a fraction of a pixel (squares of
     coverage), and central differences would then measure their own step.
     """
     rng = torch.Generator().manual_seed(1)
-    return F.interpolate(torch.randn(FIELDS, 3, 8, 8, generator=rng), size=(size, size), mode="bilinear")
+    return F.interpolate(torch.randn(FIELDS, 3, 6, 6, generator=rng), size=(size, size), mode="bilinear")
 
 
 def background(size: int) -> Tensor:

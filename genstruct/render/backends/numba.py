@@ -156,17 +156,18 @@ class _Antialias(torch.autograd.Function):
             blend_kernels.blend(*arrays[0], ctx.width, ctx.orthographic, *arrays[1], first, last)
 
         spread(work, len(v))
-        ctx.save_for_backward(v, faces, where, count, picture, load, out)
+        ctx.save_for_backward(v, faces, topology.component, where, count, fragments.index, picture, load, out)
         return out.view_as(image)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor):
-        v, faces, where, count, picture, load, out = ctx.saved_tensors
+        *before, load, out = ctx.saved_tensors
+        v = before[0]
         wants_v = ctx.needs_input_grad[1]
         gradient = gradient.contiguous().flatten(2)
         to_v, to_picture = _zeros(v, wants_v, v.shape), gradient.clone()
-        before, after = _arrays(v, faces, where, count, picture), _arrays(load, out, gradient, to_v, to_picture)
+        before, after = _arrays(*before), _arrays(load, out, gradient, to_v, to_picture)
 
         def work(first: int, last: int) -> None:
             blend_kernels.pull_back(*before, ctx.width, ctx.orthographic, *after, wants_v, first, last)

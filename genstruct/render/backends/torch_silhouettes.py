@@ -15,7 +15,7 @@ from genstruct.render.fragments import Fragments
 from genstruct.render.topology import Topology
 
 BEHIND = 0.2  # the inner pixel may lie this share of the edge's nearness behind it: surfaces seen at a slant
-TOUCHING = 1e-3  # the outer pixel may be this much before it: surfaces that meet at the edge
+TOUCHING = 1e-2  # the outer pixel may be this much before it: surfaces that meet at the edge
 
 
 class Crossings(NamedTuple):
@@ -59,10 +59,45 @@ def antialias_silhouettes(
     offset = crossings.image * height * width
     target = offset + torch.where(w > 0, crossings.outer, crossings.inner)
     other = offset + torch.where(w > 0, crossings.inner, crossings.outer)
-    load = w.new_zeros(len(picture)).index_add(0, target, w.abs())
-    share = w.abs() / load.clamp(min=1)[target]
-    out = picture.index_add(0, target, share[:, None] * (picture[other] - picture[target]))
+    load = w.new_zeros(len(picture)).index_add(0, target, w.abs()).clamp(min=1)[target, None]
+    change = w.abs()[:, None] / load * (picture[other] - picture[target])
+    bend = _bend(picture.detach(), w.detach(), crossings, topology, fragments)
+    out = picture.index_add(0, target, change + (w - w.detach())[:, None] / load.detach() * bend)
     return out.view(len(image), height, width, -1).movedim(-1, 1).contiguous()
+
+
+def _bend(
+    picture: Float[Tensor, "pixels channels"],
+    w: Float[Tensor, " n"],
+    crossings: Crossings,
+    topology: Topology,
+    fragments: Fragments,
+) -> Float[Tensor, "n channels"]:
+    """What colours continued to the edge add to the difference across it; `numba_kernels/blend.py` tells why."""
+    offset = crossings.image * fragments.size[0] * fragments.size[1]
+    inner, outer = picture[offset + crossings.inner], picture[offset + crossings.outer]
+    share, bound = (w + 0.5)[:, None], (inner - outer).abs() / 2
+    deeper, same_inside = _beyond(crossings.inner, crossings.inner - crossings.outer, crossings, topology, fragments)
+    farther, same_outside = _beyond(crossings.outer, crossings.outer - crossings.inner, crossings, topology, fragments)
+    bend = share * (inner - picture[offset + deeper]) * same_inside[:, None]
+    bend = bend - (1 - share) * (outer - picture[offset + farther]) * same_outside[:, None]
+    return torch.minimum(torch.maximum(bend, -bound), bound)
+
+
+def _beyond(
+    pixel: Int[Tensor, " n"], step: Int[Tensor, " n"], crossings: Crossings, topology: Topology, fragments: Fragments
+) -> tuple[Int[Tensor, " n"], Bool[Tensor, " n"]]:
+    """The next pixel in the direction of `step`, and whether it exists and shows the same part (or background)."""
+    height, width = fragments.size
+    found = pixel + step
+    sideways = (crossings.kind == 0) | ((crossings.kind == 2) & (step.abs() == 1) & (width > 1))
+    inside = (found >= 0) & (found < height * width) & (~sideways | (found // width == pixel // width))
+    found = torch.where(inside, found, pixel)
+    index = fragments.index.flatten(1).long()
+    here, there = index[crossings.image, pixel], index[crossings.image, found]
+    lists = triangle.shared(topology.component, crossings.image)
+    here, there = (torch.where(face < 0, -1, topology.component[lists, face]) for face in (here, there))
+    return found, inside & (here == there)
 
 
 def overhang(

@@ -3,6 +3,10 @@
 An edge at the share t of the way from the inner to the outer pixel centre covers w = t - 1/2 of the outer pixel if
 w > 0, and otherwise leaves -w of the inner pixel to the outer side. Where the shares of one pixel sum to more than 1
 (corners, thin parts) they are scaled to 1, so that every result is a mean of pixels.
+
+When t moves, what enters a pixel is the colour at the edge, not that of a pixel centre up to a pixel away. The gradient
+of t therefore takes both colours where the edge is, continued in a straight line: a step that the picture itself
+leaves out, so that it stays a mean.
 """
 
 from genstruct.render.backends.numba_kernels.compile import helper, kernel
@@ -88,28 +92,58 @@ def blend(v, faces, where, count, picture, width, orthographic, load, out, first
                 after[channel, target] += share * (before[channel, other] - before[channel, target])
 
 
+@helper
+def beyond(index, component, pixel, step, sideways, width):
+    """The next pixel in the direction of `step` if it shows the same part (or background) as `pixel`, else -1."""
+    found = pixel + step
+    if found < 0 or found >= len(index) or (sideways and found // width != pixel // width):
+        return -1
+    here, there = index[pixel], index[found]
+    if here < 0 or there < 0:
+        return found if here < 0 and there < 0 else -1
+    return found if component[here] == component[there] else -1
+
+
+@helper
+def change(values, inner, outer, deeper, farther, share, half):
+    """How values change across the edge: both sides are continued to it in a straight line from their two nearest
+    pixels, by no more than half of the difference between those at the edge."""
+    step, bend = values[inner] - values[outer], values[inner] - values[inner]
+    if deeper >= 0:
+        bend += share * (values[inner] - values[deeper])
+    if farther >= 0:
+        bend -= (half + half - share) * (values[outer] - values[farther])
+    bound = half * abs(step)
+    return step + min(max(bend, -bound), bound)
+
+
 @kernel
 def pull_back(
-    v, faces, where, count, picture, width, orthographic, load, out, gradient, to_v, to_picture, wants_v, first, last
-):
+    v, faces, component, where, count, index, picture, width, orthographic,
+    load, out, gradient, to_v, to_picture, wants_v, first, last,
+):  # fmt: skip
     """Add gradients to `to_v` [B, V, 3], zero at first, and to `to_picture`, a copy of `gradient` [B, C, H * W]."""
-    one = v.dtype.type(1)
+    one, half = v.dtype.type(1), v.dtype.type(0.5)
     for image in range(first, last):
-        triangles, before = faces[min(image, len(faces) - 1)], picture[image]
+        triangles, before, seen = faces[min(image, len(faces) - 1)], picture[image], index[image].reshape(-1)
+        parts = component[min(image, len(component) - 1)]
         for number in range(count[image]):
             crossing = where[image, number]
+            inner, outer = crossing[1], crossing[2]
             w = overhang(v[image], triangles, crossing, width, orthographic)
-            target, other = (crossing[2], crossing[1]) if w > 0 else (crossing[1], crossing[2])
-            full = load[image, target] > 1
-            scale = max(load[image, target], one)
+            sign = one if w > 0 else -one
+            target, other = (outer, inner) if w > 0 else (inner, outer)
+            full, scale = load[image, target] > 1, max(load[image, target], one)
+            sideways = direction(crossing, width)[0] != 0
+            deeper = beyond(seen, parts, inner, inner - outer, sideways, width)
+            farther = beyond(seen, parts, outer, outer - inner, sideways, width)
             pull = v.dtype.type(0)
             for channel in range(len(before)):
-                g = gradient[image, channel, target]
-                to_picture[image, channel, other] += abs(w) / scale * g
-                to_picture[image, channel, target] -= abs(w) / scale * g
-                pull += g * (before[channel, other] - before[channel, target]) / scale
+                values, g = before[channel], gradient[image, channel, target] / scale
+                to_picture[image, channel, other] += abs(w) * g
+                to_picture[image, channel, target] -= abs(w) * g
+                pull += g * change(values, inner, outer, deeper, farther, w + half, half)
                 if full:
-                    pull -= g * (out[image, channel, target] - before[channel, target]) / scale
+                    pull -= sign * g * (out[image, channel, target] - values[target])
             if wants_v:
-                sign = one if w > 0 else -one
-                push_overhang(to_v[image], v[image], triangles, crossing, width, orthographic, sign * pull)
+                push_overhang(to_v[image], v[image], triangles, crossing, width, orthographic, pull)

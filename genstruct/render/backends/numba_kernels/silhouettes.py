@@ -18,7 +18,7 @@ from genstruct.render.backends.numba_kernels.triangle import (
 )
 
 BEHIND = 0.2  # the inner pixel may lie this share of the edge's nearness behind it: surfaces seen at a slant
-TOUCHING = 1e-3  # the outer pixel may be this much before it: surfaces that meet at the edge
+TOUCHING = 1e-2  # the outer pixel may be this much before it: surfaces that meet at the edge
 
 
 @kernel
