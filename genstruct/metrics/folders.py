@@ -202,7 +202,8 @@ def _parse_line(root: Path, line: str) -> Truth:
         if PurePosixPath(value).is_absolute() or ".." in PurePosixPath(value).parts:
             raise ValueError(f"{column} {value!r} leads out of the data set's folder")
     name, mask = row.pop("file_name"), row.pop("mask_file_name")
-    return Truth(name, root / mask, (_key(name), _key(mask)), row, root / name)
+    # The whole name last: beside a.png, the mask of a.jpg is called a.jpg.png.
+    return Truth(name, root / mask, (_key(name), _key(mask), name), row, root / name)
 
 
 def _key(name: str) -> str:

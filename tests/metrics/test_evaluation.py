@@ -130,6 +130,14 @@ def test_equal_stems_in_different_folders_match_by_folder(tmp_path):
     assert "2 truths are called 1" in failures[0].why
 
 
+def test_images_that_differ_by_their_suffix_keep_it_in_the_names_of_their_masks(tmp_path):
+    rows = [{"file_name": f"a.{kind}", "mask_file_name": f"masks/{kind}.png"} for kind in ("jpg", "png")]
+    (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    pairs, failures = match(find_truth(tmp_path)[0], ["a.png.png", "a.jpg.png"])
+    assert [(truth.name, name) for truth, name in pairs] == [("a.jpg", "a.jpg.png"), ("a.png", "a.png.png")]
+    assert not failures
+
+
 def test_a_stem_that_occurs_twice_among_predictions_is_not_guessed(tmp_path):
     pairs, failures = match(names_of(tmp_path, "a/1.png"), ["x/1.png", "y/1.png"])
     assert not pairs
