@@ -12,7 +12,7 @@ Choices a reader should know:
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -137,10 +137,9 @@ def _reason(data: bytes | Path, error: Exception) -> str:
 
 def _upright(image: Image.Image) -> Image.Image:
     image.load()
-    try:
-        return ImageOps.exif_transpose(image)
-    except Exception:  # a broken EXIF block says nothing about orientation; the pixels are fine
-        return image
+    with suppress(Exception):  # a broken EXIF block says nothing about orientation; the pixels are fine
+        ImageOps.exif_transpose(image, in_place=True)  # the other way copies every picture, turned or not
+    return image
 
 
 def _has_alpha(image: Image.Image) -> bool:
@@ -149,7 +148,8 @@ def _has_alpha(image: Image.Image) -> bool:
 
 def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     if not _has_alpha(image):
-        return np.asarray(_to_eight_bit(image).convert("RGB"))
+        eight_bit = _to_eight_bit(image)
+        return np.asarray(eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB"))
     colour = _to_eight_bit(image).convert("RGBA")
     return np.asarray(Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB"))
 
