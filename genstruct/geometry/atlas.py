@@ -33,26 +33,34 @@ class Chart:
     resizable: bool = True
 
 
-def picture_charts(pixels: Pixels, uv: Corners, faces: Int[np.ndarray, " _"]) -> list[Chart]:
+def picture_charts(pixels: Pixels, uv: Corners, faces: Int[np.ndarray, " _"], largest: int) -> list[Chart]:
     """Charts of triangles under a picture that repeats beyond [0, 1] in both directions.
 
-    Triangles are moved to the first repeat. Where some reach over several, the picture is laid out several times;
-    triangles over more than `MOST_REPEATS`, or with coordinates that are no numbers, get its mean colour.
+    Triangles are moved to the first repeat. For those that reach over several, the picture is laid out several times
+    beside itself, within `largest` x `largest` pixels. Those over more than `MOST_REPEATS`, or with coordinates that
+    are no numbers, get its mean colour.
     """
     with np.errstate(invalid="ignore"):
         uv = uv - np.floor(uv.min(1, keepdims=True) + SLACK)
-        usable = (uv <= MOST_REPEATS + SLACK).all((1, 2))  # False for NaN
+        reach = np.where(np.isfinite(uv), uv, np.inf).max((1, 2))
+    inside, lost = reach <= 1 + SLACK, reach > MOST_REPEATS + SLACK
     charts = []
-    if not usable.all():
+    if inside.any():
+        charts.append(Chart(pixels, uv[inside].clip(0, 1), faces[inside]))
+    if (over := ~inside & ~lost).any():
+        charts.append(_repeated(Chart(pixels, uv[over].clip(0), faces[over]), largest))
+    if lost.any():
         mean = pixels.reshape(-1, 3).mean(0).round().astype(np.uint8)
-        colours = np.broadcast_to(mean, (int((~usable).sum()), 3, 3))
-        charts.append(colour_chart(colours, faces[~usable]))
-    if usable.any():
-        uv = uv[usable].clip(0)
-        across, down = (max(math.ceil(float(most) - SLACK), 1) for most in uv.max((0, 1)))
-        repeated = np.tile(pixels, (down, across, 1)) if max(across, down) > 1 else pixels
-        charts.append(Chart(repeated, (uv / (across, down)).clip(0, 1), faces[usable]))
+        charts.append(colour_chart(np.broadcast_to(mean, (int(lost.sum()), 3, 3)), faces[lost]))
     return charts
+
+
+def _repeated(chart: Chart, largest: int) -> Chart:
+    """The picture beside itself as often as its uv say, shrunk first where that would be too many pixels."""
+    height, width = chart.pixels.shape[:2]
+    across, down = (max(math.ceil(float(most) - SLACK), 1) for most in chart.uv.max((0, 1)))
+    small = _resized(chart, min(largest / math.sqrt(height * width * across * down), 1.0))
+    return Chart(np.tile(small.pixels, (down, across, 1)), (chart.uv / (across, down)).clip(0, 1), chart.faces)
 
 
 def colour_chart(colours: UInt8[np.ndarray, "faces 3 3"], faces: Int[np.ndarray, " faces"]) -> Chart:
@@ -102,12 +110,12 @@ def _shrunk(charts: list[Chart], largest: int) -> list[Chart]:
     """Pictures made smaller by one factor, if together they are too many pixels."""
     total = sum(chart.pixels.shape[0] * chart.pixels.shape[1] for chart in charts if chart.resizable)
     factor = min(largest / math.sqrt(max(total, 1)), 1.0)
-    if factor == 1:
-        return charts
     return [_resized(chart, factor) if chart.resizable else chart for chart in charts]
 
 
 def _resized(chart: Chart, factor: float) -> Chart:
+    if factor == 1:
+        return chart
     size = [max(round(n * factor), 1) for n in (chart.pixels.shape[1], chart.pixels.shape[0])]
     pixels = np.array(Image.fromarray(chart.pixels).resize((size[0], size[1]), Image.Resampling.BOX))
     return Chart(pixels, chart.uv, chart.faces)

@@ -13,16 +13,12 @@ import torch
 from torch import Tensor
 
 from genstruct.errors import DataError
-from genstruct.geometry.atlas import Chart, Corners, bake, colour_chart, picture_charts
+from genstruct.geometry.atlas import Corners, bake
+from genstruct.geometry.materials import charts_of
 from genstruct.geometry.mesh import Mesh
 
 GLTF = (".glb", ".gltf")
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
-GREY = 180
-"""sRGB of surfaces without any colour, of 255."""
-# What trimesh puts where a file names a material that is nowhere: a colour, or a picture of 4 pixels (count, colour).
-NO_COLOUR, NO_PICTURE = [102, 102, 102, 255], [(4, (100, 100, 100, 255))]
-
 Up = Literal["y", "z"]
 
 
@@ -37,15 +33,15 @@ def read_mesh(
     """Read a mesh file: one batch item, float32, on the CPU.
 
     Colours come from pictures, else from vertices or faces, else from the material; surfaces without any are grey
-    (`GREY`). Several materials are baked into one texture.
+    (`materials.GREY`). Several materials are baked into one texture.
 
     Args:
         path: The file; pictures and materials that it names lie beside it. Missing and damaged ones count as none.
-        up: "y": +y is up and +z the front, as in glTF. "z": +z is up and -y the front, as Blender writes obj and ply
-            when not told otherwise; turned to ours.
+        up: "y": +y is up and +z the front, as in glTF. "z": +z is up and -y the front, as inside Blender; turned to
+            ours.
         fit: Move the middle of the bounding box to the origin and scale until the unit ball just holds every vertex.
-        largest_texture: Pictures shrink to at most this many pixels squared.
-        most_faces, most_bytes: Larger files are refused before they are read as far as can be told.
+        largest_texture: Pictures shrink until together they have at most this many pixels squared.
+        most_faces, most_bytes: Larger files are refused: by their size before they are read, by triangles after.
 
     Raises:
         DataError: No such file, of another kind, broken, too large, without a triangle, or with vertices that are no
@@ -127,16 +123,16 @@ def _joined(
     parts: list[tuple[Any, np.ndarray]], largest_texture: int, gltf: bool
 ) -> tuple[np.ndarray, np.ndarray, Corners, np.ndarray]:
     """Vertices, faces, uv of every corner, and the texture of all parts together."""
-    vertices, faces, inside_out, charts, first_vertex, first_face = [], [], [], [], 0, 0
+    vertices, faces, inside_out, first_vertex = [], [], [], 0
     for part, place in parts:
-        charts += _charts(part, first_face, gltf)
         vertices.append((np.asarray(part.vertices) @ place[:3, :3].T + place[:3, 3]).astype(np.float32))
         faces.append(np.asarray(part.faces, np.int64) + first_vertex)
         inside_out.append(np.full(len(faces[-1]), np.linalg.det(place[:3, :3]) < 0))
-        first_vertex, first_face = first_vertex + len(vertices[-1]), first_face + len(faces[-1])
+        first_vertex += len(vertices[-1])
     if not parts:
         return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64), np.zeros((0, 3, 2)), np.zeros((1, 1, 3))
-    texture, uv = bake(charts, first_face, largest_texture)
+    charts = charts_of([part for part, _ in parts], largest_texture, gltf)
+    texture, uv = bake(charts, sum(map(len, faces)), largest_texture)
     points, corners = _welded(np.concatenate(vertices), np.concatenate(faces))
     order = np.where(np.concatenate(inside_out)[:, None], [2, 1, 0], [0, 1, 2])  # a mirror turns triangles
     corners, uv = np.take_along_axis(corners, order, 1), np.take_along_axis(uv, order[..., None], 1)
@@ -152,69 +148,3 @@ def _welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.nda
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
     return vertices[used][first[order]], rank[same.reshape(-1)][corners].reshape(faces.shape).astype(np.int64)
-
-
-def _charts(part: Any, first: int, gltf: bool) -> list[Chart]:
-    """What the triangles of one part wear; they are numbered from `first`."""
-    numbers = np.arange(first, first + len(part.faces))
-    visual = part.visual
-    if visual.kind == "texture":
-        image, plain = _material(visual.material)
-        uv = visual.uv
-        if image is not None and uv is not None and len(uv) == len(part.vertices):
-            corners = np.asarray(uv, np.float64)[:, :2][part.faces] * (1, -1) + (0, 1)  # trimesh counts v upwards
-            return picture_charts(image, corners, numbers)
-        beside = visual.vertex_attributes.get("color")
-        light = _to_linear(plain / 255) if beside is None else _to_linear(plain / 255) * _shares(beside)[part.faces]
-        colours = np.broadcast_to(_to_srgb(light), (len(numbers), 3, 3))
-    elif visual.kind == "vertex":
-        shares = _shares(visual.vertex_colors)[part.faces]
-        colours = _to_srgb(shares) if gltf else (shares * 255).round().astype(np.uint8)  # glTF's are linear
-    elif visual.kind == "face":
-        colours = np.repeat(np.asarray(visual.face_colors, np.uint8)[:, None, :3], 3, 1)
-    else:
-        colours = np.full((len(numbers), 3, 3), GREY, np.uint8)
-    return [colour_chart(np.ascontiguousarray(colours), numbers)]
-
-
-def _shares(colours: Any) -> np.ndarray:
-    """Red, green and blue of vertices in [0, 1], from bytes, 16-bit numbers or shares of one."""
-    colours = np.asarray(colours)[:, :3]
-    most = np.iinfo(colours.dtype).max if colours.dtype.kind in "iu" else 1
-    shares: np.ndarray = np.nan_to_num(colours / most).clip(0, 1)
-    return shares
-
-
-def _material(material: Any) -> tuple[np.ndarray | None, np.ndarray]:
-    """Picture and plain colour of a material, sRGB bytes; glTF's factors are linear and tint the picture."""
-    if not hasattr(material, "baseColorFactor"):
-        diffuse = np.asarray(getattr(material, "diffuse", NO_COLOUR), np.uint8)
-        plain = np.full(3, GREY, np.uint8) if diffuse.tolist() == NO_COLOUR else diffuse[:3]
-        return _pixels(getattr(material, "image", None)), plain
-    image, factor = _pixels(material.baseColorTexture), material.baseColorFactor
-    factor = np.ones(3) if factor is None else np.asarray(factor, np.float64)[:3] / 255
-    if image is not None and (factor < 1).any():
-        table = _to_srgb(_to_linear(np.arange(256) / 255)[:, None] * factor)  # [byte, channel]
-        image = np.stack([table[image[..., channel], channel] for channel in range(3)], -1)
-    return image, _to_srgb(factor)
-
-
-def _pixels(image: Any) -> np.ndarray | None:
-    """Bytes [height, width, 3], or None without a picture or for a damaged one: only decoding shows that."""
-    if image is None:
-        return None
-    try:
-        return None if image.getcolors(1) == NO_PICTURE else np.array(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError):  # what pillow raises for damaged data
-        return None
-
-
-def _to_linear(srgb: np.ndarray) -> np.ndarray:
-    """IEC 61966-2-1, from [0, 1] to [0, 1]."""
-    return np.where(srgb <= 0.04045, srgb / 12.92, ((srgb + 0.055) / 1.055) ** 2.4)
-
-
-def _to_srgb(linear: np.ndarray) -> np.ndarray:
-    """The inverse, to bytes."""
-    srgb = np.where(linear <= 0.0031308, linear * 12.92, 1.055 * np.maximum(linear, 0) ** (1 / 2.4) - 0.055)
-    return (srgb * 255).round().clip(0, 255).astype(np.uint8)

@@ -12,7 +12,8 @@ import torch.nn.functional as F
 from PIL import Image
 
 from genstruct.errors import DataError
-from genstruct.geometry.files import GREY, fitted, read_mesh
+from genstruct.geometry.files import fitted, read_mesh
+from genstruct.geometry.materials import GREY
 from genstruct.geometry.measures import bounds, unique_edges, volume
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import box
@@ -245,6 +246,29 @@ def test_pictures_repeat(tmp_path):
     many = QUAD.replace("vt 1", "vt 1000") + "usemtl a\n" + FACE
     mesh = read_mesh(write_obj(tmp_path, many, "newmtl a\nmap_Kd paint.png\n", paint=quadrants(32)), fit=False)
     assert mesh.texture.numel() < 1000 and close(colour_at(mesh, (0.4, 0.8, 0.0)), quadrants().mean((0, 1)).round())
+
+
+def test_parts_with_the_same_picture_share_it(tmp_path):
+    scene = trimesh.Scene()
+    for number in range(5):  # five materials, each with its own copy
+        image = Image.fromarray(quadrants(64))
+        material = trimesh.visual.material.PBRMaterial(baseColorTexture=image, name=f"m{number}")
+        visual = trimesh.visual.TextureVisuals([[0, 0], [1, 0], [1, 1], [0, 1]], material=material)
+        points = np.add([[0, 0, 0], [2, 0, 0], [2, 1, 0], [0, 1, 0]], [3 * number, 0, 0])
+        scene.add_geometry(trimesh.Trimesh(points, [[0, 1, 2], [0, 2, 3]], visual=visual, process=False))
+    scene.export(tmp_path / "five.glb")
+    mesh = read_mesh(tmp_path / "five.glb", fit=False)
+    assert mesh.texture.shape == (1, 3, 64, 64) and len(mesh.faces) == 10
+    for number in range(5):
+        assert close(colour_at(mesh, (3 * number + 0.4, 0.8, 0.0)), [255, 0, 0])
+
+
+def test_a_repeated_picture_shrinks_before_it_is_repeated(tmp_path):
+    text = QUAD.replace("vt 1 0", "vt 3 0").replace("vt 1 1", "vt 3 3").replace("vt 0 1", "vt 0 3") + "usemtl a\n"
+    path = write_obj(tmp_path, text + FACE, "newmtl a\nmap_Kd paint.png\n", paint=quadrants(256))
+    mesh = read_mesh(path, fit=False, largest_texture=120)
+    assert mesh.texture.shape == (1, 3, 120, 120)  # 9 pictures of 40 x 40
+    assert close(colour_at(mesh, (0.17, 0.92, 0.0)), [255, 0, 0]) and close(colour_at(mesh, (1.83, 0.08, 0)), [255] * 3)
 
 
 def test_large_pictures_shrink(tmp_path):
