@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
     if args.quick:
-        args.scenes, args.rounds, args.slow_rounds, args.views = ["s1280:64", "s1280:128", "s5120:64"], 5, 1, 2
+        args.scenes, args.rounds, args.slow_rounds, args.views = ["s1280:64", "s5120:64"], 9, 1, 2
     try:
         results = measure(args)
         write(results, args.out, args.json)
@@ -43,7 +43,7 @@ def arguments() -> argparse.ArgumentParser:
     scenes = ["s1280:64", "s1280:128", "s5120:64", "s5120:128", "grid:64", "grid:128"]
     parser.add_argument("--out", type=Path, default=Path("out/bench-render"), help="folder for plot and results")
     parser.add_argument("--json", type=Path, help="file for the results (OUT/benchmark.json)")
-    parser.add_argument("--quick", action="store_true", help="three spheres, few rounds, gradients of one sphere")
+    parser.add_argument("--quick", action="store_true", help="two spheres, few rounds, gradients of one sphere")
     parser.add_argument("--scenes", nargs="+", default=scenes, metavar="NAME:PIXELS", help=f"({' '.join(scenes)})")
     parser.add_argument("--batch", type=int, default=16, help="images drawn at once (16)")
     parser.add_argument("--rounds", type=int, default=15, help="of ours (15)")

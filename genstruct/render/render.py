@@ -84,10 +84,12 @@ def render(
     """Draw meshes over backgrounds, differentiable in vertices, texture, camera, light and background.
 
     Silhouettes. "edges" walks silhouette edges (see `antialias_silhouettes`): pictures of the right coverage and
-    gradients that agree with those of a finely sampled picture; use it unless you repeat published experiments.
-    "margin" is the renderer of Szabo, Meishvili & Favaro (2019), as published: objects grow by half a margin and
-    gradients are those of the margins. "none" has hard edges and no gradient from silhouettes.
-    `tools/check_gradients.py` measures all three.
+    gradients close to those of a finely sampled picture; use it unless you repeat published experiments. "margin" is
+    the renderer of Szabo, Meishvili & Favaro (2019): objects grow by half a margin and gradients are those of the
+    margins. "none" has hard edges and no gradient from silhouettes. Relative errors of image gradients, as
+    `tools/check_gradients.py` measures them, at 64 and 128 px: a sphere .03 and .02 with edges, .14 and .09 with
+    margins, .96 with none; a car of 5510 triangles .07 and .03, .11 and .07, 1.0. What is thinner than a pixel needs
+    `samples`: airliners at 128 px have .13 with one sample and .05 with 2 x 2.
 
     Args:
         mesh: A batch; a batch of one is shared by all cameras. Without a texture it is grey.

@@ -87,10 +87,11 @@ class _Interpolate(torch.autograd.Function):
         ctx.save_for_backward(*tensors, fragments.index)
         ctx.orthographic = fragments.orthographic
         out = v.new_empty((len(v), attributes.shape[2], *fragments.size))
-        arrays = _arrays(*tensors, fragments.index), _arrays(out)
+        ctx.width = width = fragments.size[1]
+        arrays = _arrays(*tensors, fragments.index.flatten(1)), _arrays(out.flatten(2))
 
         def work(first: int, last: int) -> None:
-            interpolate_kernels.interpolate(*arrays[0], fragments.orthographic, *arrays[1], first, last)
+            interpolate_kernels.interpolate(*arrays[0], width, fragments.orthographic, *arrays[1], first, last)
 
         spread(work, len(v))
         return out
@@ -102,10 +103,11 @@ class _Interpolate(torch.autograd.Function):
         wants = ctx.needs_input_grad[:2]
         to_v = _zeros(v, wants[0], v.shape)
         to_attributes = _zeros(v, wants[1], (len(v), *attributes.shape[1:]))
-        arrays = _arrays(v, attributes, faces, attribute_faces, index), _arrays(gradient, to_v, to_attributes)
+        given = v, attributes, faces, attribute_faces, index.flatten(1)
+        arrays = _arrays(*given), _arrays(gradient.flatten(2), to_v, to_attributes)
 
         def work(first: int, last: int) -> None:
-            interpolate_kernels.pull_back(*arrays[0], ctx.orthographic, *arrays[1], wants, first, last)
+            interpolate_kernels.pull_back(*arrays[0], ctx.width, ctx.orthographic, *arrays[1], wants, first, last)
 
         spread(work, len(v))
         return to_v if wants[0] else None, _shared(to_attributes, attributes, wants[1]), None, None, None
@@ -118,7 +120,7 @@ class _SampleTexture(torch.autograd.Function):
         ctx.save_for_backward(texture, uv, fragments.index)
         ctx.repeat = repeat
         out = uv.new_empty((len(uv), texture.shape[1], *fragments.size))
-        arrays = _arrays(texture, uv, fragments.index), _arrays(out)
+        arrays = _arrays(texture, uv.flatten(2), fragments.index.flatten(1)), _arrays(out.flatten(2))
 
         def work(first: int, last: int) -> None:
             texture_kernels.sample(*arrays[0], repeat, *arrays[1], first, last)
@@ -132,14 +134,14 @@ class _SampleTexture(torch.autograd.Function):
         texture, uv, index = ctx.saved_tensors
         wants = ctx.needs_input_grad[:2]
         to_texture = _zeros(uv, wants[0], (len(uv), *texture.shape[1:]))
-        to_uv = _zeros(uv, wants[1], uv.shape)
-        arrays = _arrays(texture, uv, index), _arrays(gradient, to_texture, to_uv)
+        to_uv = _zeros(uv, wants[1], (*uv.shape[:2], uv.shape[2] * uv.shape[3]))
+        arrays = _arrays(texture, uv.flatten(2), index.flatten(1)), _arrays(gradient.flatten(2), to_texture, to_uv)
 
         def work(first: int, last: int) -> None:
             texture_kernels.pull_back(*arrays[0], ctx.repeat, *arrays[1], wants, first, last)
 
         spread(work, len(uv))
-        return _shared(to_texture, texture, wants[0]), to_uv if wants[1] else None, None, None
+        return _shared(to_texture, texture, wants[0]), to_uv.view(uv.shape) if wants[1] else None, None, None
 
 
 class _Antialias(torch.autograd.Function):

@@ -62,9 +62,10 @@ def edge_function(
 def edge_functions(
     corners: Float[Tensor, "n 3 3"], x: Float[Tensor, " n"], y: Float[Tensor, " n"]
 ) -> Float[Tensor, "n 3"]:
-    """Edge functions opposite to each corner."""
-    a, b, c = corners[..., :2].unbind(1)
-    return torch.stack([edge_function(b, c, x, y), edge_function(c, a, x, y), edge_function(a, b, x, y)], -1)
+    """Edge functions opposite to each corner, not in the fixed order: for what is continuous across edges."""
+    a, b, c = (corners[..., :2] - torch.stack([x, y], -1)[:, None]).unbind(1)
+    pairs = ((b, c), (c, a), (a, b))
+    return torch.stack([p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0] for p, q in pairs], -1)
 
 
 def cover(
@@ -74,7 +75,8 @@ def cover(
     a, b, c = corners[..., :2].unbind(1)
     turn = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
     sign = torch.where(turn > 0, 1, -1).to(corners.dtype)
-    e = edge_functions(corners, centre(column, corners), centre(row, corners)) * sign[:, None]
+    x, y = centre(column, corners), centre(row, corners)
+    e = torch.stack([edge_function(*pair, x, y) for pair in ((b, c), (c, a), (a, b))], -1) * sign[:, None]
     closed = torch.stack([ordered(b, c), ordered(c, a), ordered(a, b)], -1) == (sign > 0)[:, None]
     inside = ((e > 0) | ((e == 0) & closed)).all(-1)
     total = e[:, 0] + e[:, 1] + e[:, 2]

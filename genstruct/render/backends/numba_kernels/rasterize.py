@@ -5,7 +5,7 @@ import math
 from genstruct.render.backends.numba_kernels.compile import helper, kernel
 from genstruct.render.backends.numba_kernels.triangle import drawn_orientation, inward_edge
 
-WIDE = 8  # columns from which it pays to find where a row begins and ends
+WIDE = 3  # columns from which it pays to find where a row begins and ends
 FAR = 1e5  # pixels; beyond, rounding may be as large as a pixel
 
 
@@ -54,9 +54,10 @@ def draw(v, a, b, c, face, cull, near, orthographic, index, inverse_depth, top, 
         for column in range(begin, end):
             x = real(column) + half
             e0, e1, e2 = r0 - dy0 * (x - x0), r1 - dy1 * (x - x1), r2 - dy2 * (x - x2)
-            if e0 < 0 or e1 < 0 or e2 < 0:
+            if not ((e0 >= 0) & (e1 >= 0) & (e2 >= 0)):  # without branches in between
                 continue
-            if (e0 == 0 and not closed0) or (e1 == 0 and not closed1) or (e2 == 0 and not closed2):
+            on_edge = (e0 == 0) | (e1 == 0) | (e2 == 0)
+            if on_edge and ((e0 == 0 and not closed0) or (e1 == 0 and not closed1) or (e2 == 0 and not closed2)):
                 continue
             total = e0 + e1 + e2
             mean = e0 * n0 + e1 * n1 + e2 * n2

@@ -31,7 +31,7 @@ def find(
     `count` may exceed the capacity: then crossings were lost and the caller must come back with more room.
     """
     height, width = index.shape[1:]
-    slot_edge = np.full((4, height * width), -1, np.int64)  # kind * 2 + direction, by first pixel of the pair
+    slot_edge = np.full((4, height * width), -1, np.int32)  # kind * 2 + direction, by first pixel of the pair
     slot_share = np.empty((4, height * width), v.dtype)
     slot_near = np.empty((4, height * width), v.dtype)
     turns = np.empty(faces.shape[1], np.int8)

@@ -25,30 +25,30 @@ def neighbours(coordinate, size, repeat, real):
 
 @kernel
 def sample(texture, uv, index, repeat, out, first, last):
-    """Fill `out` [B, C, H, W] of the images `first` to `last`; 0 where nothing is hit."""
+    """Fill `out` [B, C, H * W] of the images `first` to `last`; 0 where nothing is hit. `uv` is [B, 2, H * W]."""
     real = out.dtype.type
     one = real(1)
     height, width = texture.shape[2:]
     for image in range(first, last):
-        picture = texture[min(image, len(texture) - 1)]
-        for row in range(index.shape[1]):
-            for column in range(index.shape[2]):
-                if index[image, row, column] < 0:
-                    for channel in range(out.shape[1]):
-                        out[image, channel, row, column] = 0
-                    continue
-                left, right, across, _ = neighbours(uv[image, 0, row, column], width, repeat, real)
-                above, below, down, _ = neighbours(uv[image, 1, row, column], height, repeat, real)
-                for channel in range(out.shape[1]):
-                    plane = picture[channel]
-                    top = (one - across) * plane[above, left] + across * plane[above, right]
-                    bottom = (one - across) * plane[below, left] + across * plane[below, right]
-                    out[image, channel, row, column] = (one - down) * top + down * bottom
+        picture, seen, filled = texture[min(image, len(texture) - 1)], index[image], out[image]
+        u, v = uv[image, 0], uv[image, 1]
+        for pixel in range(len(seen)):
+            if seen[pixel] < 0:
+                for channel in range(len(filled)):
+                    filled[channel, pixel] = 0
+                continue
+            left, right, across, _ = neighbours(u[pixel], width, repeat, real)
+            above, below, down, _ = neighbours(v[pixel], height, repeat, real)
+            for channel in range(len(filled)):
+                plane = picture[channel]
+                top = (one - across) * plane[above, left] + across * plane[above, right]
+                bottom = (one - across) * plane[below, left] + across * plane[below, right]
+                filled[channel, pixel] = (one - down) * top + down * bottom
 
 
 @kernel
 def pull_back(texture, uv, index, repeat, gradient, to_texture, to_uv, wants, first, last):
-    """Add gradients to `to_texture` [B, C, h, w] and set those of `to_uv` [B, 2, H, W]; both zero at first.
+    """Add gradients to `to_texture` [B, C, h, w] and set those of `to_uv` [B, 2, H * W]; both zero at first.
 
     Args:
         wants: Whether gradients are wanted of (texture, uv).
@@ -57,30 +57,30 @@ def pull_back(texture, uv, index, repeat, gradient, to_texture, to_uv, wants, fi
     one = real(1)
     height, width = texture.shape[2:]
     for image in range(first, last):
-        picture = texture[min(image, len(texture) - 1)]
-        for row in range(index.shape[1]):
-            for column in range(index.shape[2]):
-                if index[image, row, column] < 0:
-                    continue
-                left, right, across, rate_x = neighbours(uv[image, 0, row, column], width, repeat, real)
-                above, below, down, rate_y = neighbours(uv[image, 1, row, column], height, repeat, real)
-                along_x, along_y = real(0), real(0)
-                for channel in range(gradient.shape[1]):
-                    g = gradient[image, channel, row, column]
-                    if wants[0]:
-                        plane = to_texture[image, channel]
-                        plane[above, left] += g * (one - across) * (one - down)
-                        plane[above, right] += g * across * (one - down)
-                        plane[below, left] += g * (one - across) * down
-                        plane[below, right] += g * across * down
-                    if wants[1]:
-                        plane = picture[channel]
-                        top = plane[above, right] - plane[above, left]
-                        bottom = plane[below, right] - plane[below, left]
-                        along_x += g * ((one - down) * top + down * bottom)
-                        left_side = plane[below, left] - plane[above, left]
-                        right_side = plane[below, right] - plane[above, right]
-                        along_y += g * ((one - across) * left_side + across * right_side)
+        picture, seen, given = texture[min(image, len(texture) - 1)], index[image], gradient[image]
+        u, v = uv[image, 0], uv[image, 1]
+        for pixel in range(len(seen)):
+            if seen[pixel] < 0:
+                continue
+            left, right, across, rate_x = neighbours(u[pixel], width, repeat, real)
+            above, below, down, rate_y = neighbours(v[pixel], height, repeat, real)
+            along_x, along_y = real(0), real(0)
+            for channel in range(len(given)):
+                g = given[channel, pixel]
+                if wants[0]:
+                    plane = to_texture[image, channel]
+                    plane[above, left] += g * (one - across) * (one - down)
+                    plane[above, right] += g * across * (one - down)
+                    plane[below, left] += g * (one - across) * down
+                    plane[below, right] += g * across * down
                 if wants[1]:
-                    to_uv[image, 0, row, column] = along_x * rate_x
-                    to_uv[image, 1, row, column] = along_y * rate_y
+                    plane = picture[channel]
+                    top = plane[above, right] - plane[above, left]
+                    bottom = plane[below, right] - plane[below, left]
+                    along_x += g * ((one - down) * top + down * bottom)
+                    left_side = plane[below, left] - plane[above, left]
+                    right_side = plane[below, right] - plane[above, right]
+                    along_y += g * ((one - across) * left_side + across * right_side)
+            if wants[1]:
+                to_uv[image, 0, pixel] = along_x * rate_x
+                to_uv[image, 1, pixel] = along_y * rate_y

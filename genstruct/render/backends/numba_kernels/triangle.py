@@ -22,11 +22,11 @@ def ordered(v, a, b):
 
 
 @helper
-def edge_function(v, a, b, x, y):
-    """Positive on the right of a -> b as seen in the image."""
-    if ordered(v, a, b):
-        return (v[b, 0] - v[a, 0]) * (y - v[a, 1]) - (v[b, 1] - v[a, 1]) * (x - v[a, 0])
-    return -((v[a, 0] - v[b, 0]) * (y - v[b, 1]) - (v[a, 1] - v[b, 1]) * (x - v[b, 0]))
+def edge_functions(v, a, b, c, x, y):
+    """The edge functions opposite to each corner. Not in the fixed order, which costs a branch: for what is continuous
+    across edges, as values and depths are, rounding does not matter."""
+    ax, ay, bx, by, cx, cy = v[a, 0] - x, v[a, 1] - y, v[b, 0] - x, v[b, 1] - y, v[c, 0] - x, v[c, 1] - y
+    return bx * cy - by * cx, cx * ay - cy * ax, ax * by - ay * bx
 
 
 @helper
@@ -64,31 +64,30 @@ def nearness_of(inverse_depth, row, column, orthographic):
 @helper
 def nearness_at(v, a, b, c, x, y, orthographic):
     """Nearness of the triangle's plane at a point."""
-    e0 = edge_function(v, b, c, x, y)
-    e1 = edge_function(v, c, a, x, y)
-    e2 = edge_function(v, a, b, x, y)
+    e0, e1, e2 = edge_functions(v, a, b, c, x, y)
     n0, n1, n2 = nearness(v, a, orthographic), nearness(v, b, orthographic), nearness(v, c, orthographic)
     return (e0 * n0 + e1 * n1 + e2 * n2) / (e0 + e1 + e2)
 
 
 @helper
-def push_edge_function(gradient, v, a, b, x, y, pull):
-    """Add `pull` times the derivative of `edge_function` to the gradient of a and b."""
-    gradient[a, 0] += pull * (v[b, 1] - y)
-    gradient[a, 1] += pull * (x - v[b, 0])
-    gradient[b, 0] += pull * (y - v[a, 1])
-    gradient[b, 1] += pull * (v[a, 0] - x)
+def push_edge_functions(gradient, v, a, b, c, x, y, q0, q1, q2):
+    """Add the derivative of sum(q_i e_i), of `edge_functions`, to the gradient of the three corners."""
+    ax, ay, bx, by, cx, cy = v[a, 0] - x, v[a, 1] - y, v[b, 0] - x, v[b, 1] - y, v[c, 0] - x, v[c, 1] - y
+    gradient[a, 0] += q2 * by - q1 * cy
+    gradient[a, 1] += q1 * cx - q2 * bx
+    gradient[b, 0] += q0 * cy - q2 * ay
+    gradient[b, 1] += q2 * ax - q0 * cx
+    gradient[c, 0] += q1 * ay - q0 * by
+    gradient[c, 1] += q0 * bx - q1 * ax
 
 
 @helper
 def push_nearness_at(gradient, v, a, b, c, x, y, orthographic, pull):
     """Add `pull` times the derivative of `nearness_at` to the gradient of the three corners."""
-    e0, e1, e2 = edge_function(v, b, c, x, y), edge_function(v, c, a, x, y), edge_function(v, a, b, x, y)
+    e0, e1, e2 = edge_functions(v, a, b, c, x, y)
     n0, n1, n2 = nearness(v, a, orthographic), nearness(v, b, orthographic), nearness(v, c, orthographic)
     scale = pull / (e0 + e1 + e2)
     mean = (e0 * n0 + e1 * n1 + e2 * n2) / (e0 + e1 + e2)
-    push_edge_function(gradient, v, b, c, x, y, scale * (n0 - mean))
-    push_edge_function(gradient, v, c, a, x, y, scale * (n1 - mean))
-    push_edge_function(gradient, v, a, b, x, y, scale * (n2 - mean))
+    push_edge_functions(gradient, v, a, b, c, x, y, scale * (n0 - mean), scale * (n1 - mean), scale * (n2 - mean))
     for corner, share, near in ((a, e0, n0), (b, e1, n1), (c, e2, n2)):
         gradient[corner, 2] -= scale * share if orthographic else scale * share * near * near
