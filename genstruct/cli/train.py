@@ -1,16 +1,13 @@
 """`genstruct train`: learn from unlabelled images what an experiment file describes."""
 
 import argparse
-import math
 import os
 import shutil
 import signal
 import sys
 import textwrap
-import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -116,35 +113,7 @@ def _shown(stage: str) -> "Iterator[OnProgress]":
     from genstruct.train.progress import ProgressLine
 
     with ProgressLine(stage) as line:
-        yield Sparse(line)
-
-
-class Sparse:
-    """Passes progress on, but bare counts (of packing or labelling, thousands a second) only now and then.
-
-    Counts get the speed and the time left that the trainer's own reports have already.
-
-    Args:
-        show: What shows progress.
-        every: Seconds between counts; the last one is always shown.
-    """
-
-    def __init__(self, show: "OnProgress", every: float = 5.0) -> None:
-        self.show, self.every = show, every
-        self.start = self.last = time.monotonic()
-
-    def __call__(self, progress: "Progress") -> None:
-        """Take in a report."""
-        if progress.event or progress.logs:
-            self.show(progress)
-            return
-        now = time.monotonic()
-        if now - self.last < self.every and progress.images < progress.total:
-            return
-        self.last = now
-        speed = progress.images / max(now - self.start, 1e-9)
-        left = (progress.total - progress.images) / speed if speed else math.inf
-        self.show(replace(progress, images_per_second=speed, seconds_left=left))
+        yield line
 
 
 def _silent(stage: str) -> AbstractContextManager["OnProgress"]:

@@ -1,20 +1,24 @@
 """A line on the terminal that moves while a training runs. The command line passes it in; the library never prints."""
 
 import math
+import time
 from collections.abc import Mapping
+from dataclasses import replace
 from types import TracebackType
 
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn
 from rich.progress import Progress as Bar
 
-from genstruct.train.report import Progress
+from genstruct.train.report import OnProgress, Progress
 
 SHOWN = 4  # logged values beside the bar: more do not fit in 120 columns
 
 
 class ProgressLine:
     """Shows images seen, images/s, time left and a few logged values; hand it to `Trainer` as `on_progress`.
+
+    Bare counts (of packing or labelling) are shown now and then, see `Sparse`.
 
     On a terminal it is one moving line, with events above it; elsewhere (a file, a pipe) one plain line per log line.
 
@@ -30,6 +34,7 @@ class ProgressLine:
         columns = (TextColumn("{task.description}"), BarColumn(bar_width=20), TextColumn("{task.fields[text]}"))
         self.bar = Bar(*columns, console=self.console, transient=False, disable=not self.console.is_terminal)
         self.task = self.bar.add_task(name, total=None, text="")
+        self._sparse = Sparse(self._show)
 
     def __enter__(self) -> "ProgressLine":
         self.bar.start()
@@ -41,7 +46,10 @@ class ProgressLine:
         self.bar.stop()
 
     def __call__(self, progress: Progress) -> None:
-        """Take in a report of the trainer."""
+        """Take in a report of the trainer, or a bare count."""
+        self._sparse(progress)
+
+    def _show(self, progress: Progress) -> None:
         if progress.event:
             self.console.print(f"{self.name}: {progress.event}", markup=False, highlight=False, soft_wrap=True)
             return
@@ -50,6 +58,34 @@ class ProgressLine:
             self.bar.update(self.task, completed=progress.images, total=progress.total, text=text)
         else:
             self.console.print(f"{self.name}: {text}", markup=False, highlight=False, soft_wrap=True)
+
+
+class Sparse:
+    """Passes progress on, but bare counts (of packing or labelling, thousands a second) only now and then.
+
+    Counts get the speed and the time left that the trainer's own reports have already.
+
+    Args:
+        show: What shows progress.
+        every: Seconds between counts; the last one is always shown.
+    """
+
+    def __init__(self, show: OnProgress, every: float = 5.0) -> None:
+        self.show, self.every = show, every
+        self.start = self.last = time.monotonic()
+
+    def __call__(self, progress: Progress) -> None:
+        """Take in a report."""
+        if progress.event or progress.logs or progress.images_per_second:
+            self.show(progress)
+            return
+        now = time.monotonic()
+        if now - self.last < self.every and progress.images < progress.total:
+            return
+        self.last = now
+        speed = progress.images / max(now - self.start, 1e-9)
+        left = (progress.total - progress.images) / speed if speed else math.inf
+        self.show(replace(progress, images_per_second=speed, seconds_left=left))
 
 
 def describe(progress: Progress, shown: tuple[str, ...] = ()) -> str:

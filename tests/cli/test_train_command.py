@@ -8,7 +8,6 @@ import pytest
 
 from genstruct import experiments
 from genstruct.cli.main import main
-from genstruct.cli.train import Sparse
 from genstruct.errors import ConfigError
 from genstruct.train.config import TrainConfig
 from genstruct.train.report import Progress
@@ -111,15 +110,3 @@ def test_a_mistake_is_one_line(config, capsys, arguments, message):
 def test_a_missing_file_is_named(capsys):
     assert main(["train", "absent.yaml", "--out", "x"]) == 2
     assert capsys.readouterr().err.startswith("genstruct: error: absent.yaml: cannot be read (No such file")
-
-
-def test_bare_counts_are_shown_now_and_then_and_at_the_end_but_logs_and_events_always():
-    shown = []
-    sparse = Sparse(shown.append, every=1000.0)
-    for number in range(1, 101):
-        sparse(Progress(number, 100))
-    sparse(Progress(5, 10, event="resumed"))
-    sparse(Progress(5, 10, 3.0, 2.0, {"loss": 1.0}))
-    assert [p.images for p in shown] == [100, 5, 5]
-    assert shown[0].images_per_second > 0
-    assert shown[0].seconds_left == 0

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from genstruct.errors import OutputError
 from genstruct.train.journal import Journal
-from genstruct.train.progress import ProgressLine, describe, duration, short
+from genstruct.train.progress import ProgressLine, Sparse, describe, duration, short
 from genstruct.train.report import LogSums, Progress, Report, grid, save_grid
 from genstruct.train.state import State
 
@@ -114,3 +114,15 @@ def test_events_and_progress_reach_the_console(terminal):
     text = console.file.getvalue()
     assert "50/100 images" in text and "loss 0.5" in text
     assert "gan: rolled back from 50 to 20 images" in text
+
+
+def test_bare_counts_are_shown_now_and_then_and_at_the_end_but_logs_and_events_always():
+    shown = []
+    sparse = Sparse(shown.append, every=1000.0)
+    for number in range(1, 101):
+        sparse(Progress(number, 100))
+    sparse(Progress(5, 10, event="resumed"))
+    sparse(Progress(5, 10, 3.0, 2.0, {"loss": 1.0}))
+    assert [p.images for p in shown] == [100, 5, 5]
+    assert shown[0].images_per_second > 0
+    assert shown[0].seconds_left == 0
