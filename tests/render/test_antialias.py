@@ -182,6 +182,19 @@ def test_values_never_leave_the_range_of_the_picture(backend):
         assert picture.min() >= 0 and picture.max() <= 1
 
 
+@each_backend
+def test_what_a_moving_edge_uncovers_has_the_colour_at_the_edge(backend):
+    v, faces = rectangle(2.3, 0, 7.3, 12)
+    (p,) = checkable(v)
+    fragments = rasterize(v, faces, (12, 12), backend=backend)
+    ramp = 0.1 * (torch.arange(12) + 0.5).expand(1, 1, 12, 12) * fragments.mask
+    row = antialias_silhouettes(ramp, p, faces, topology(faces), fragments, backend)[0, 0, 6].sum()
+    (gradient,) = torch.autograd.grad(row, p)
+    right = v[0, :, 0] > 5
+    assert gradient[0, right, 0].sum().item() == pytest.approx(0.73, abs=1e-5)  # the ramp at x = 7.3, over black
+    assert gradient[0, ~right, 0].sum().item() == pytest.approx(-0.23, abs=1e-5)
+
+
 # Exactness
 
 
