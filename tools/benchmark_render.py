@@ -27,7 +27,7 @@ def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
     if args.quick:
-        args.scenes, args.rounds, args.slow_rounds, args.views = ["s1280:64", "s5120:64"], 9, 1, 2
+        args.scenes, args.rounds, args.slow_rounds, args.views = ["s1280:64", "s5120:64"], 25, 1, 2
     try:
         results = measure(args)
         write(results, args.out, args.json)
@@ -46,7 +46,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="two spheres, few rounds, gradients of one sphere")
     parser.add_argument("--scenes", nargs="+", default=scenes, metavar="NAME:PIXELS", help=f"({' '.join(scenes)})")
     parser.add_argument("--batch", type=int, default=16, help="images drawn at once (16)")
-    parser.add_argument("--rounds", type=int, default=15, help="of ours (15)")
+    parser.add_argument("--rounds", type=int, default=25, help="of ours (25)")
     parser.add_argument("--slow-rounds", type=int, default=3, help="of renderers over 50 times slower (3)")
     parser.add_argument("--backends", nargs="+", default=["auto"], help="ours: auto torch numba triton (auto)")
     parser.add_argument("--soft", action="store_true", help="also pytorch3d's SoftPhongShader (minutes)")

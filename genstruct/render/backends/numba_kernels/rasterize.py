@@ -5,7 +5,7 @@ import math
 from genstruct.render.backends.numba_kernels.compile import helper, kernel
 from genstruct.render.backends.numba_kernels.triangle import drawn_orientation, inward_edge
 
-WIDE = 3  # columns from which it pays to find where a row begins and ends
+WIDE = 8  # columns from which it pays to find where a row begins and ends
 FAR = 1e5  # pixels; beyond, rounding may be as large as a pixel
 
 
@@ -13,12 +13,13 @@ FAR = 1e5  # pixels; beyond, rounding may be as large as a pixel
 def fill(v, faces, cull, near, orthographic, index, inverse_depth, first, last, top, bottom):
     """Draw all triangles into the rows `top` to `bottom` of the images `first` to `last` (ends excluded)."""
     for image in range(first, last):
-        triangles = faces[min(image, len(faces) - 1)]
-        index[image, top:bottom] = -1
-        inverse_depth[image, top:bottom] = 0
+        # Views are made once: each costs as much as a few pixels.
+        place, triangles, seen, depth = v[image], faces[min(image, len(faces) - 1)], index[image], inverse_depth[image]
+        seen[top:bottom] = -1
+        depth[top:bottom] = 0
         for face in range(len(triangles)):
-            a, b, c = triangles[face]
-            draw(v[image], a, b, c, face, cull, near, orthographic, index[image], inverse_depth[image], top, bottom)
+            a, b, c = triangles[face, 0], triangles[face, 1], triangles[face, 2]
+            draw(place, a, b, c, face, cull, near, orthographic, seen, depth, top, bottom)
 
 
 @helper
