@@ -23,6 +23,7 @@ COMMANDS = {
     "train": "genstruct.cli.train",
     "masks": "genstruct.cli.masks",
     "evaluate": "genstruct.cli.evaluate",
+    "views": "genstruct.cli.views",
     "data": "genstruct.cli.data",
 }
 _DESCRIPTION = "Learn object masks from unlabelled images of one category."

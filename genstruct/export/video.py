@@ -175,16 +175,16 @@ def _layout(count: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _partial(path: Path) -> Iterator[Path]:
-    """A file beside `path` that takes its place at the end, and goes away after an error or an interruption."""
+    """A file that takes the place of `path` at the end, and goes away after an error or an interruption.
+
+    It lies in a folder of its own: an encoder that was interrupted while it started has then no place to write to.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(prefix=f".{path.name}.", suffix=".partial", dir=path.parent, delete=False) as file:
-        partial = Path(file.name)
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as folder:
+        partial = Path(folder) / path.name
         yield partial
-        partial.chmod(0o644)  # temporary files have 0600
+        partial.chmod(0o644)
         partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _write_sheet(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
