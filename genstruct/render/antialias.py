@@ -44,7 +44,7 @@ def antialias_silhouettes(
         faces: The ones given to `rasterize`.
         topology: Of the same faces.
         fragments: Of `rasterize`.
-        backend: "auto" is numba on a CPU and torch elsewhere.
+        backend: "auto" is numba on a CPU, triton on CUDA and torch elsewhere.
 
     Raises:
         ShapeError: Shapes, types or devices that do not fit.

@@ -27,7 +27,7 @@ def interpolate(
         faces: The ones given to `rasterize`.
         fragments: Of `rasterize`.
         attribute_faces: Rows of `attributes` at the corners of each triangle; `faces` by default.
-        backend: "auto" is numba on a CPU and torch elsewhere.
+        backend: "auto" is numba on a CPU, triton on CUDA and torch elsewhere.
 
     Raises:
         ShapeError: Shapes, types or devices that do not fit, or corners out of range.

@@ -32,7 +32,7 @@ def rasterize(
         cull: "back" leaves out triangles seen from behind: twice as fast for closed surfaces, wrong for open ones.
         near: Object units.
         orthographic: Depth is linear on the screen (parallel rays).
-        backend: "auto" is numba on a CPU and torch elsewhere.
+        backend: "auto" is numba on a CPU, triton on CUDA and torch elsewhere.
 
     Raises:
         ShapeError: Shapes, types or devices that do not fit, faces out of range; on the CPU also NaN or infinity in v.

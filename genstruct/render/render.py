@@ -102,7 +102,7 @@ def render(
         samples: Draw at this multiple of `size` and average, for parts thinner than a pixel. Depth, normal and index
             are those of one of the samples.
         normals: Whether normals are wanted; without them an unlit picture takes less time.
-        backend: "auto" is numba on a CPU and torch elsewhere; margins are always drawn by torch.
+        backend: "auto" is numba on a CPU, triton on CUDA and torch elsewhere; margins are always drawn by torch.
 
     Raises:
         ShapeError: Batch sizes, shapes, types or devices that do not fit; on the CPU NaN or infinite vertices.

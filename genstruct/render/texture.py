@@ -34,7 +34,7 @@ def sample_texture(
         level: Of `texture_level`, for lookup in a pyramid of averaged textures ("mipmaps", Williams 1983), linear
             between its levels; without it, textures with more than a texel a pixel alias.
         wrap: Beyond [0, 1] the border texels repeat, or the whole texture does.
-        backend: "auto" is numba on a CPU and torch elsewhere.
+        backend: "auto" is numba on a CPU, triton on CUDA and torch elsewhere.
 
     Raises:
         ShapeError: Shapes, types or devices that do not fit.
