@@ -107,13 +107,13 @@ class Mesh:
         return self
 
 
-def check_faces(name: str, faces: Tensor, target: str, rows: int) -> None:
-    """Faces must be int64 [faces, 3] and point at rows of `target`. The range is read once for each tensor.
+def check_faces(name: str, faces: Tensor, target: str, rows: int, shape: str = "faces 3") -> None:
+    """Faces must be int64 of a `shape` and point at rows of `target`. The range is read once for each tensor.
 
     Raises:
         ShapeError: Another shape or type, or corners that are not there.
     """
-    check_shape(name, faces, "faces 3")
+    check_shape(name, faces, shape)
     if faces.dtype != torch.int64:
         raise ShapeError(f"{name} {list(faces.shape)} must be int64, got {faces.dtype}; use .long()")
     lowest, highest = _corner_range(faces)

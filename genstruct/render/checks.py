@@ -36,7 +36,7 @@ def check_lists(name: str, faces: Tensor, target: str, rows: int, batch: int) ->
         return
     if len(faces) != batch:
         raise ShapeError(f"{name} [batch, faces, 3] must have the batch size {batch}, got {list(faces.shape)}")
-    check_faces(name, faces.view(-1, 3), target, rows)
+    check_faces(name, faces, target, rows, "batch faces 3")
 
 
 def check_size(size: tuple[int, int]) -> None:

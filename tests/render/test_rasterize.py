@@ -8,6 +8,8 @@ import torch
 from scenes import BACKENDS, ball, join, random, rectangle, soup, views
 
 from genstruct.errors import ConfigError, ShapeError
+from genstruct.geometry import mesh
+from genstruct.geometry.remember import remembered
 from genstruct.render.project import project
 from genstruct.render.rasterize import rasterize
 
@@ -91,6 +93,16 @@ def test_each_item_may_have_faces_of_its_own(backend):
     for n in range(3):
         alone = rasterize(v[n : n + 1], lists[n], (24, 20), backend=backend)
         assert torch.equal(together.index[n], alone.index[0])
+
+
+def test_the_range_of_faces_is_read_once(monkeypatch):
+    v, faces = soup(batch=3)
+    reads = []
+    monkeypatch.setattr(mesh, "_corner_range", remembered(lambda tensor: reads.append(tensor.shape) or (0, 3)))
+    for lists in (faces, faces.expand(3, -1, -1)):
+        for _ in range(2):
+            rasterize(v, lists, (4, 4))
+    assert reads == [faces.shape, (3, *faces.shape)]
 
 
 def test_results_do_not_depend_on_the_number_of_threads():
