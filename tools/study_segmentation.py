@@ -189,11 +189,13 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Train, score, print, write."""
+    from genstruct.export.images import write_text
+
     try:
         args = arguments()
         results = study(args)
         text = table(results, ellipse_iou(args.val, args.out / "ellipse"))
-        (args.out / "table.md").write_text(text)
+        write_text(args.out / "table.md", text)
         print(text)
     except GenstructError as error:
         print(f"error: {error}", file=sys.stderr)

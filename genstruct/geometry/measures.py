@@ -118,9 +118,9 @@ def cotangent_laplacian(
     """Mean curvature vector at every vertex: half the sum over neighbours of (cot a + cot b) (x_j - x_i) over its area.
 
     Pinkall & Polthier (1993), with a third of the area of the vertex's triangles. On a sphere of radius r it points
-    inwards with length 2 / r, also among uneven triangles; 14 % more where five triangles meet instead of six, as a
-    third of their area is then too little. Boundary vertices also feel the pull along the boundary; triangles without
-    area pull nowhere.
+    inwards with length 2 / r, also among uneven triangles; 14 % more where five triangles meet instead of six and
+    half as much again where four meet, as a third of their area is then too little. Boundary vertices also feel the
+    pull along the boundary; triangles without area pull nowhere.
     """
     corners = face_corners(vertices, faces)
     before, after = corners.roll(1, 2), corners.roll(-1, 2)

@@ -9,6 +9,7 @@ from jaxtyping import Float, Int32
 from torch import Tensor
 
 from genstruct.errors import ConfigError, ShapeError
+from genstruct.geometry import materials
 from genstruct.geometry.camera import Camera
 from genstruct.geometry.measures import vertex_normals
 from genstruct.geometry.mesh import Mesh
@@ -27,7 +28,7 @@ from genstruct.render.topology import topology
 
 Silhouette = Literal["edges", "margin", "none"]
 
-GREY = 0.7
+GREY = materials.GREY / 255
 """sRGB value of meshes without a texture."""
 
 

@@ -48,38 +48,6 @@ def rasterize(
     return index, inverse_depth
 
 
-def interpolate(
-    v: Float[Tensor, "batch vertices 3"],
-    attributes: Float[Tensor, "sets rows channels"],
-    faces: Int[Tensor, "lists faces 3"],
-    attribute_faces: Int[Tensor, "attribute_lists faces 3"],
-    fragments: Fragments,
-) -> Float[Tensor, "batch channels height width"]:
-    """Perspective-correct values; 0 where nothing is hit."""
-    return _Interpolate.apply(v, attributes, faces, attribute_faces, fragments)
-
-
-def sample_texture(
-    texture: Float[Tensor, "textures channels h w"],
-    uv: Float[Tensor, "batch 2 height width"],
-    fragments: Fragments,
-    repeat: bool,
-) -> Float[Tensor, "batch channels height width"]:
-    """Bilinear lookup; 0 where nothing is hit."""
-    return _SampleTexture.apply(texture, uv, fragments, repeat)
-
-
-def antialias_silhouettes(
-    image: Float[Tensor, "batch channels height width"],
-    v: Float[Tensor, "batch vertices 3"],
-    faces: Int[Tensor, "lists faces 3"],
-    topology: Topology,
-    fragments: Fragments,
-) -> Float[Tensor, "batch channels height width"]:
-    """Blend neighbours where silhouettes pass between them."""
-    return _Antialias.apply(image, v, faces, topology, fragments)
-
-
 class _Interpolate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, attributes: Tensor, faces: Tensor, attribute_faces: Tensor, fragments: Fragments):
@@ -177,6 +145,12 @@ class _Antialias(torch.autograd.Function):
         spread(work, len(v))
         shape = (*gradient.shape[:2], -1, ctx.width)
         return to_picture.view(shape), to_v if wants_v else None, None, None, None
+
+
+interpolate = _Interpolate.apply
+sample_texture = _SampleTexture.apply
+antialias_silhouettes = _Antialias.apply
+"""Signatures and meaning: those of the torch backend."""
 
 
 def find_crossings(

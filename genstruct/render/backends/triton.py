@@ -62,38 +62,6 @@ def rasterize(
     return index, inverse_depth
 
 
-def interpolate(
-    v: Float[Tensor, "batch vertices 3"],
-    attributes: Float[Tensor, "sets rows channels"],
-    faces: Int[Tensor, "lists faces 3"],
-    attribute_faces: Int[Tensor, "attribute_lists faces 3"],
-    fragments: Fragments,
-) -> Float[Tensor, "batch channels height width"]:
-    """Perspective-correct values; 0 where nothing is hit."""
-    return _Interpolate.apply(v, attributes, faces, attribute_faces, fragments)
-
-
-def sample_texture(
-    texture: Float[Tensor, "textures channels h w"],
-    uv: Float[Tensor, "batch 2 height width"],
-    fragments: Fragments,
-    repeat: bool,
-) -> Float[Tensor, "batch channels height width"]:
-    """Bilinear lookup; 0 where nothing is hit."""
-    return _SampleTexture.apply(texture, uv, fragments, repeat)
-
-
-def antialias_silhouettes(
-    image: Float[Tensor, "batch channels height width"],
-    v: Float[Tensor, "batch vertices 3"],
-    faces: Int[Tensor, "lists faces 3"],
-    topology: Topology,
-    fragments: Fragments,
-) -> Float[Tensor, "batch channels height width"]:
-    """Blend neighbours where silhouettes pass between them."""
-    return _Antialias.apply(image, v, faces, topology, fragments)
-
-
 def _pixels(fragments: Fragments) -> tuple[int, tuple[int, int]]:
     """Pixels of an image, and the grid with a lane for each."""
     pixels = fragments.size[0] * fragments.size[1]
@@ -195,6 +163,12 @@ class _Antialias(torch.autograd.Function):
                 PARTS=topology.parts, PARALLEL=fragments.orthographic, LANES=LANES,
             )  # fmt: skip
         return to_image, to_v, None, None, None
+
+
+interpolate = _Interpolate.apply
+sample_texture = _SampleTexture.apply
+antialias_silhouettes = _Antialias.apply
+"""Signatures and meaning: those of the torch backend."""
 
 
 def find_crossings(

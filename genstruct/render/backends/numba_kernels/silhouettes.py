@@ -17,6 +17,7 @@ from genstruct.render.backends.numba_kernels.triangle import (
     nearness_of,
 )
 
+# The same as of the reference backend; here again, as compiled kernels are remembered as long as this file stays.
 BEHIND = 0.2  # the inner pixel may lie this share of the edge's nearness behind it: surfaces seen at a slant
 TOUCHING = 1e-2  # the outer pixel may be this much before it: surfaces that meet at the edge
 
