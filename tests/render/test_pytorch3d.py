@@ -8,7 +8,6 @@ from scenes import ball, join, random, rectangle, soup, views
 
 from genstruct.errors import MissingDependency
 from genstruct.geometry.surfaces import octahedral_sphere, sheet
-from genstruct.render.backends import choose
 from genstruct.render.project import project
 from genstruct.render.rasterize import rasterize
 
@@ -16,9 +15,9 @@ from genstruct.render.rasterize import rasterize
 def test_an_absent_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pytorch3d.renderer.mesh.rasterize_meshes", None)
     monkeypatch.setitem(sys.modules, "pytorch3d", None)
-    monkeypatch.delitem(sys.modules, "genstruct.render.backends.pytorch3d", raising=False)
+    v, faces = rectangle(1, 1, 3, 3)
     with pytest.raises(MissingDependency, match="pip install easypytorch3d"):
-        choose("pytorch3d", torch.device("cpu"))
+        rasterize(v, faces, (4, 4), backend="pytorch3d")
 
 
 def bumpy(surface):

@@ -23,9 +23,6 @@ BACKENDS = {
     "pytorch3d": "genstruct.render.backends.pytorch3d",
 }
 
-PACKAGES = {"pytorch3d": "easypytorch3d"}
-"""What to install where it is not called as it is imported."""
-
 
 def choose(backend: Backend, device: torch.device) -> ModuleType:
     """The module of a backend, imported when first asked for.
@@ -50,8 +47,8 @@ def choose(backend: Backend, device: torch.device) -> ModuleType:
         package = (error.name or name).split(".")[0]
         if package == "genstruct":
             raise
-        install = f"pip install {PACKAGES.get(package, package)}"
-        raise MissingDependency(f"backend {name} needs {package}: {install}, or use backend='torch'") from error
+        message = f"backend {name} needs {package}: pip install {package}, or use backend='torch'"
+        raise MissingDependency(message) from error
 
 
 def _automatic(device: torch.device) -> str:

@@ -4,19 +4,16 @@ It differs where pixel centres lie on an edge (which may belong to no triangle),
 """
 
 import warnings
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
 
+from genstruct.errors import MissingDependency
 from genstruct.render.backends import triangle
 from genstruct.render.backends.torch import antialias_silhouettes, interpolate, sample_texture
 from genstruct.render.fragments import Cull
-
-with warnings.catch_warnings():  # it warns of its own use of old functions
-    warnings.simplefilter("ignore")
-    from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
-    from pytorch3d.structures import Meshes
 
 __all__ = ["antialias_silhouettes", "interpolate", "rasterize", "sample_texture"]
 
@@ -29,7 +26,12 @@ def rasterize(
     near: float,
     orthographic: bool,
 ) -> tuple[Int32[Tensor, "batch height width"], Float[Tensor, "batch height width"]]:
-    """Nearest triangle and inverse depth of each pixel centre."""
+    """Nearest triangle and inverse depth of each pixel centre.
+
+    Raises:
+        MissingDependency: pytorch3d is not installed.
+    """
+    rasterize_meshes, Meshes = _peer()  # noqa: N806 - a class
     drawn = triangle.drawn_orientation(triangle.corners(v, faces), cull, near) != 0
     index = torch.full((len(v), *size), -1, dtype=torch.int32, device=v.device)
     inverse_depth = v.new_zeros(index.shape)
@@ -49,3 +51,17 @@ def rasterize(
     index[hit] = torch.cat(kept)[found[hit]].int()
     inverse_depth[hit] = 1 / depth[hit].to(v.dtype)
     return index, inverse_depth
+
+
+def _peer() -> tuple[Any, Any]:
+    """Its function and its type of meshes."""
+    try:
+        with warnings.catch_warnings():  # it warns of its own use of old functions
+            warnings.simplefilter("ignore")
+            from pytorch3d.renderer.mesh.rasterize_meshes import rasterize_meshes
+            from pytorch3d.structures import Meshes
+    except ModuleNotFoundError as error:
+        raise MissingDependency(
+            "backend pytorch3d needs pytorch3d: pip install easypytorch3d, or use backend='torch'"
+        ) from error
+    return rasterize_meshes, Meshes
