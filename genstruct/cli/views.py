@@ -3,10 +3,13 @@
 import argparse
 import math
 import re
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import FrameType
 
 TEXELS = 8
 """Of the texture for each pixel of the picture's longer side: with 2 x 2 samples a pixel, more would only flicker."""
@@ -51,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw and write. Status 0: done."""
+    """Draw and write. Status 0: done; 130 or 143: stopped by SIGINT or SIGTERM, with nothing left behind."""
     from genstruct.export.turn import Turn, write_turn
     from genstruct.export.video import check_place
     from genstruct.geometry.files import read_mesh
@@ -70,11 +73,33 @@ def run(args: argparse.Namespace) -> int:
     least, most = TEXTURE_SIDES
     texture = min(max(TEXELS * max(turn.size), least), most)
     mesh = read_mesh(args.mesh, args.up, True, texture, args.max_triangles, args.max_megabytes * 1_000_000)
-    with _progress() as on_frame:
+    with _ending_like_ctrl_c(), _progress() as on_frame:
         write_turn(mesh, args.out, turn, args.fps, args.overwrite, on_frame)
     views = f"{turn.frames} views" if turn.frames > 1 else "1 view"
     print(f"{views} of {args.mesh} ({len(mesh.faces)} triangles) written to {args.out}")
     return 0
+
+
+@contextmanager
+def _ending_like_ctrl_c() -> Iterator[None]:
+    """SIGTERM ends the work as Ctrl-C does, so that half a file is taken away. A second one acts as without us.
+
+    Outside the main thread, where Python allows no handlers, nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+
+    def stop(number: int, _: FrameType | None) -> None:
+        signal.signal(number, before)
+        raise SystemExit(128 + number)  # not an Exception: nothing on the way takes it for a mistake
+
+    signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 @contextmanager

@@ -1,17 +1,14 @@
-"""Frames as a file: film (mp4), animated picture (gif), sheet (png) or folder; streamed, whole or not at all."""
+"""Frames as a file: film (mp4), animated picture (gif), sheet (png) or folder; whole or not at all."""
 
 import contextlib
-import io
 import math
 import re
 import shutil
-import struct
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import IO
 
+import imageio.v3 as iio
 import numpy as np
 from PIL import Image
 
@@ -20,13 +17,18 @@ from genstruct.export.images import Pixels, write_png
 
 FORMATS = (".mp4", ".gif", ".png")
 """Endings; a name without any is that of a folder."""
-SHEET_PIXELS = 64_000_000
-"""Most pixels of a sheet, which is put together in memory: a thousand frames of 256 px."""
+MOST_PIXELS = {".gif": 256_000_000, ".png": 64_000_000}
+"""Of all frames of what is put together in memory: some 970 of 512 px in a gif, 970 of 256 px in a sheet."""
 FASTEST = {".mp4": 120.0, ".gif": 50.0}
 """Most frames a second: viewers show a gif's frames of less than 2/100 s slowly."""
+LONGEST = {".gif": 655.0}
+"""Seconds: frames that are alike become one, and the format counts to 65535 / 100 s."""
 QUALITY = 17
 """x264's constant rate factor: hardly to be told from the original."""
 _FRAME = re.compile(r"view_\d+\.png")
+# Without marks, players guess the colour matrix by the size of the picture.
+_MATRIX = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p"
+_MARKS = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=iec61966-2-1:range=tv"
 
 
 def write_frames(
@@ -34,13 +36,14 @@ def write_frames(
 ) -> None:
     """Write frames, taken one after the other; the name's ending chooses the format. Folders are made.
 
-    - .mp4: H.264, which everything plays; needs ffmpeg. Colours are marked as sRGB. Odd sizes get one more row or
-      column, a copy of the last.
-    - .gif: repeats for ever, 256 colours a frame.
+    - .mp4: H.264, which everything plays; needs imageio-ffmpeg. Colours are marked as sRGB. Odd sizes get one more row
+      or column, a copy of the last.
+    - .gif: repeats for ever, 256 colours a frame. Frames that are alike are stored as one that stays longer.
     - .png: all frames side by side, in rows, as near to a square as can be.
     - no ending, or a folder that exists: view_000.png, view_001.png, ...
 
-    Nothing is at `path` before the last frame is done, also not after an interruption.
+    Nothing is at `path` before the last frame is done, also not after an interruption. Frames of films and folders are
+    not kept; gifs and sheets are put together in memory, up to `MOST_PIXELS`.
 
     Args:
         path: Where to.
@@ -50,14 +53,15 @@ def write_frames(
         overwrite: Replace what is there; of a folder, only one that holds nothing but frames.
 
     Raises:
-        OutputError: Another ending, something there already, a place that cannot be written, a sheet too large.
-        ConfigError: A rate that the format does not have, or alpha where the format has none.
-        MissingDependency: No ffmpeg; the message tells how to get it.
+        OutputError: Another ending, something there already, a place that cannot be written, too many pixels, or a film
+            that cannot be encoded: the reason is on the error stream, where ffmpeg writes it.
+        ConfigError: A rate or length that the format does not have, or alpha where the format has none.
+        MissingDependency: No imageio-ffmpeg; the message tells how to get it.
         ShapeError: Frames of several sizes, or another number of them.
     """
     path, writer = Path(path), _WRITERS[format_of(path)]
     _check_free(path, overwrite)
-    _check_rate(path, fps)
+    _check_time(path, count, fps)
     try:
         writer(path, _checked(path, frames, count), count, fps)
     except OSError as error:
@@ -77,15 +81,14 @@ def check_place(
     Raises:
         OutputError, ConfigError, MissingDependency: As `write_frames`.
     """
-    kind = format_of(Path(path))
-    _check_free(Path(path), overwrite)
-    _check_rate(Path(path), fps)
-    if transparent and kind in (".mp4", ".gif"):
+    path = Path(path)
+    _check_free(path, overwrite)
+    _check_time(path, count, fps)
+    if transparent and format_of(path) in FASTEST:
         raise ConfigError(f"{path} cannot be transparent; give a background, or write a .png or a folder")
-    if kind == ".mp4":
-        find_ffmpeg()
-    elif kind == ".png":
-        _check_sheet(Path(path), count, size)
+    if format_of(path) == ".mp4":
+        _check_ffmpeg()
+    _check_pixels(path, count, size)
 
 
 def format_of(path: Path) -> str:
@@ -102,20 +105,13 @@ def format_of(path: Path) -> str:
     return ""
 
 
-def find_ffmpeg() -> str:
-    """The program that encodes films: that of imageio-ffmpeg, else the system's.
-
-    Raises:
-        MissingDependency: There is none.
-    """
+def _check_ffmpeg() -> None:
+    """Whether imageio has a program that encodes films: its own, or the system's if it came without one."""
     try:
         import imageio_ffmpeg
 
-        program: str = imageio_ffmpeg.get_ffmpeg_exe()
-        return program
+        imageio_ffmpeg.get_ffmpeg_exe()
     except (ImportError, RuntimeError) as error:
-        if found := shutil.which("ffmpeg"):
-            return found
         raise MissingDependency(
             "writing .mp4 needs ffmpeg: pip install 'genstruct[video]'; .gif, .png and folders do not need it"
         ) from error
@@ -137,18 +133,21 @@ def _only_frames(names: list[str]) -> bool:
     return all(_FRAME.fullmatch(name) for name in names)
 
 
-def _check_rate(path: Path, fps: float | int) -> None:
-    most = FASTEST.get(format_of(path), math.inf)
+def _check_time(path: Path, count: int, fps: float | int) -> None:
+    most, longest = FASTEST.get(format_of(path), math.inf), LONGEST.get(format_of(path), math.inf)
     if not 0 < fps <= most or fps < 0.1:
         raise ConfigError(f"{path} can have 0.1 to {most:g} frames a second, got {fps:g}")
+    if count / fps > longest:
+        raise ConfigError(f"{path} can last {longest:g} s, got {count} frames at {fps:g} a second")
 
 
-def _check_sheet(path: Path, count: int, size: tuple[int, int]) -> None:
-    rows, columns = _layout(count)
-    pixels = rows * size[0] * columns * size[1]
-    if pixels > SHEET_PIXELS:
+def _check_pixels(path: Path, count: int, size: tuple[int, int]) -> None:
+    kind = format_of(path)
+    cells = math.prod(_layout(count)) if kind == ".png" else count
+    pixels, most = cells * size[0] * size[1], MOST_PIXELS.get(kind, math.inf)
+    if pixels > most:
         raise OutputError(
-            f"{path} would have {pixels / 1e6:.0f} megapixels, at most {SHEET_PIXELS / 1e6:.0f} are written; "
+            f"{path} would have {pixels / 1e6:.0f} megapixels, at most {most / 1e6:.0f} are written; "
             "take fewer or smaller frames, or a folder"
         )
 
@@ -193,7 +192,7 @@ def _write_sheet(path: Path, frames: Iterator[Pixels], count: int, fps: float | 
     for number, frame in enumerate(frames):
         height, width, channels = frame.shape
         if not number:
-            _check_sheet(path, count, (height, width))
+            _check_pixels(path, count, (height, width))
             empty = 255 if channels == 3 else 0  # cells without a frame: white or transparent
             sheet = np.full((rows * height, columns * width, channels), empty, np.uint8)
         top, left = number // columns * height, number % columns * width
@@ -222,91 +221,66 @@ def _write_folder(path: Path, frames: Iterator[Pixels], count: int, fps: float |
 
 
 def _write_gif(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
-    """The container is written here, frame after frame; Pillow, which compresses them, would keep all in memory."""
-    with _partial(path) as partial, partial.open("wb") as file:
-        for number, frame in enumerate(frames):
-            if not number:
-                height, width = frame.shape[:2]
-                file.write(b"GIF89a" + struct.pack("<HHBBB", width, height, 0x70, 0, 0))
-                file.write(b"\x21\xff\x0bNETSCAPE2.0\x03\x01" + struct.pack("<HB", 0, 0))  # repeat for ever
-            delay = round((number + 1) * 100 / fps) - round(number * 100 / fps)
-            file.write(b"\x21\xf9\x04" + struct.pack("<BHBB", 0x04, delay, 0, 0))
-            file.write(_gif_picture(frame))
-        file.write(b"\x3b")
+    delays = [10 * (round((n + 1) * 100 / fps) - round(n * 100 / fps)) for n in range(count)]  # ms
+    few: list[Pixels] = []
+    for frame in frames:
+        if not few:
+            _check_pixels(path, count, frame.shape[:2])
+        few.append(_few_colours(frame))
+    with _partial(path) as partial, iio.imopen(partial, "w", plugin="pillow") as file:
+        for frame in few:
+            file.write(frame, duration=delays, loop=0)
 
 
-def _gif_picture(frame: Pixels) -> bytes:
-    """One frame as the part of a GIF that holds a picture with its own colours."""
-    buffer = io.BytesIO()
-    # Of Pillow's ways to choose colours the one whose worst pixel is least wrong; an even background stays exact.
+def _few_colours(frame: Pixels) -> Pixels:
+    """At most 256 colours, which imageio then stores as they are.
+
+    Of Pillow's ways to choose them, this is the one whose worst pixel is least wrong; an even background stays exact.
+    """
     few = Image.fromarray(frame).quantize(256, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
-    few.save(buffer, "GIF", interlace=0)
-    whole = buffer.getvalue()
-    bits = whole[10] & 7  # of the table of colours, after 13 bytes of header: 2^(bits + 1) entries
-    end = 13 + 3 * 2 ** (bits + 1)
-    start = end
-    while whole[start] == 0x21:  # extensions: chains of blocks, each after its length
-        start += 2
-        while whole[start]:
-            start += 1 + whole[start]
-        start += 1
-    place = whole[start : start + 9]
-    return place + bytes([0x80 | bits]) + whole[13:end] + whole[start + 10 : -1]
+    return np.asarray(few.convert("RGB"))
 
 
 def _write_mp4(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
-    program = find_ffmpeg()
-    first = _even(next(frames))
-    with (
-        _partial(path) as partial,
-        _encoder(path, [program, *_encoding(first.shape, fps, partial)]) as film,
-    ):
-        film.write(first.tobytes())
-        for frame in frames:
-            film.write(_even(frame).tobytes())
+    _check_ffmpeg()
+    with _partial(path) as partial:
+        try:
+            with iio.imopen(partial, "w", plugin="FFMPEG") as film:
+                film.write(
+                    map(_even, frames),
+                    is_batch=True,
+                    fps=fps,
+                    codec="libx264",
+                    macro_block_size=1,
+                    ffmpeg_log_level="error",
+                    output_params=["-crf", f"{QUALITY}", "-vf", f"{_MATRIX},{_MARKS}", "-movflags", "+faststart"],
+                )
+        except OSError as error:
+            if error.errno is not None:
+                raise
+            raise _unencoded(path) from error  # what imageio raises when ffmpeg has ended before its time
+        if not _is_whole(partial):
+            raise _unencoded(path)
+
+
+def _is_whole(film: Path) -> bool:
+    """Whether ffmpeg came to its last act, which imageio does not ask: `+faststart` moves the index to the front."""
+    if not film.exists():
+        return False
+    with film.open("rb") as file:
+        return b"moov" in file.read(64)
+
+
+def _unencoded(path: Path) -> OutputError:
+    return OutputError(
+        f"{path} cannot be encoded (ffmpeg gives its reason above); make room, or write .gif or a folder"
+    )
 
 
 def _even(frame: Pixels) -> Pixels:
     """H.264 stores colours at half the size."""
     height, width = frame.shape[:2]
     return np.pad(frame, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def _encoding(shape: tuple[int, ...], fps: float | int, path: Path) -> list[str]:
-    """What to tell ffmpeg. Without marks, players guess the colour matrix by the size of the picture."""
-    matrix = "scale=out_color_matrix=bt709:out_range=tv:flags=accurate_rnd+full_chroma_int,format=yuv420p"
-    marks = "setparams=colorspace=bt709:color_primaries=bt709:color_trc=iec61966-2-1:range=tv"
-    return [
-        *("-nostdin", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24"),
-        *("-s", f"{shape[1]}x{shape[0]}", "-framerate", f"{fps:g}", "-i", "pipe:0"),
-        *("-vf", f"{matrix},{marks}", "-c:v", "libx264", "-crf", str(QUALITY), "-movflags", "+faststart"),
-        *("-f", "mp4", str(path)),
-    ]
-
-
-@contextlib.contextmanager
-def _encoder(path: Path, command: list[str]) -> Iterator[IO[bytes]]:
-    """A running ffmpeg that takes frames; ended at the end, killed after an error. What it complains about is told."""
-    with tempfile.TemporaryFile() as complaints:
-        # In a session of its own, so that Ctrl-C reaches only us.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=complaints, start_new_session=True)
-        assert process.stdin is not None
-        stopped = True
-        try:
-            with contextlib.suppress(BrokenPipeError):
-                yield process.stdin
-                process.stdin.close()
-                stopped = False
-            process.wait()
-        finally:
-            process.kill()
-            process.wait()
-            with contextlib.suppress(OSError):
-                process.stdin.close()
-        if process.returncode or stopped:
-            complaints.seek(0)
-            said = complaints.read(2000).decode(errors="replace").strip().splitlines() or ["no reason given"]
-            raise OutputError(f"{path} cannot be encoded (ffmpeg: {said[-1]}); make room, or write .gif or a folder")
 
 
 _WRITERS: dict[str, Callable[[Path, Iterator[Pixels], int, float | int], None]] = {

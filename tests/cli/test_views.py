@@ -1,10 +1,12 @@
 """`genstruct views`: from a file to a film, a gif, a sheet or a folder, and what is told of bad input."""
 
 import json
+import os
 import signal
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -171,6 +173,28 @@ def test_ctrl_c_leaves_no_file(meshes, tmp_path):
         process.wait()
     assert (process.returncode, said) == (130, "genstruct: interrupted\n")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize("name", ["turn.mp4", "turn.gif", "turn.png", "turn"])
+def test_a_signal_leaves_nothing_and_what_was_there(meshes, tmp_path, monkeypatch, name, number, status):
+    before = signal.getsignal(signal.SIGTERM)
+
+    @contextmanager
+    def told():
+        yield lambda done, total: done == 2 and os.kill(os.getpid(), number)
+
+    def files():
+        return {path.relative_to(tmp_path): path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    assert draw(meshes / "ball.glb", tmp_path / name) == 0
+    there = files()
+    monkeypatch.setattr("genstruct.cli.views._progress", told)
+    assert draw(meshes / "ball.glb", tmp_path / name, "--overwrite") == status
+    assert files() == there
+    assert draw(meshes / "ball.glb", tmp_path / "new" / name) == status
+    assert list((tmp_path / "new").rglob("*")) == []
+    assert signal.getsignal(signal.SIGTERM) is before
 
 
 def test_help_imports_nothing_heavy():

@@ -1,10 +1,12 @@
 """Films, animated pictures, sheets, folders: what is in them, what an interruption leaves, what is refused."""
 
+import gc
 import math
 import re
 import stat
 import subprocess
 import sys
+import warnings
 import weakref
 
 import imageio_ffmpeg
@@ -101,7 +103,7 @@ def test_a_folder_has_a_picture_for_each_frame(tmp_path):
     assert stat.S_IMODE((tmp_path / "views").stat().st_mode) & 0o055 == 0o055
 
 
-@pytest.mark.parametrize("name", ["turn.mp4", "turn.gif", "turn"])
+@pytest.mark.parametrize("name", ["turn.mp4", "turn"])
 def test_frames_are_not_kept(tmp_path, name):
     alive, most = [], 0
 
@@ -174,7 +176,9 @@ def test_names_choose_the_format(tmp_path):
         ("a.mp4", 2, (8, 8), math.nan, False, ConfigError, "got nan"),
         ("a.gif", 2, (8, 8), 12, True, ConfigError, "cannot be transparent"),
         ("a.mp4", 2, (8, 8), 12, True, ConfigError, "cannot be transparent"),
+        ("a.gif", 700, (8, 8), 1, False, ConfigError, "can last 655 s, got 700 frames at 1 a second"),
         ("a.png", 1000, (512, 512), 12, False, OutputError, "268 megapixels, at most 64"),
+        ("a.gif", 1000, (512, 512), 12, False, OutputError, "262 megapixels, at most 256"),
     ],
 )
 def test_what_cannot_be_written_is_known_before(tmp_path, name, count, size, fps, transparent, error, message):
@@ -192,33 +196,47 @@ def test_frames_that_do_not_fit_are_refused(tmp_path, name):
     assert listed(tmp_path) == []
 
 
-def test_without_any_ffmpeg_only_films_are_refused_with_the_line_that_installs_it(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    monkeypatch.setenv("PATH", str(tmp_path))
+@pytest.mark.parametrize("missing", ["package", "program"])
+def test_without_ffmpeg_only_films_are_refused_with_the_line_that_installs_it(tmp_path, monkeypatch, missing):
+    def nothing():
+        raise RuntimeError("no program")
+
+    monkeypatch.setattr(imageio_ffmpeg, "get_ffmpeg_exe", nothing)
+    if missing == "package":
+        monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
     with pytest.raises(MissingDependency, match=r"pip install 'genstruct\[video\]'"):
         check_place(tmp_path / "turn.mp4", 2, (8, 8))
     for name in ("turn.gif", "turn.png", "turn"):
         write_frames(tmp_path / name, flat(2), 2)
 
 
-def test_an_ffmpeg_of_the_system_will_do(tmp_path, monkeypatch):
-    program = imageio_ffmpeg.get_ffmpeg_exe()
-    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
-    (tmp_path / "ffmpeg").symlink_to(program)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    write_frames(tmp_path / "turn.mp4", flat(2), 2)
-    assert len(film(tmp_path / "turn.mp4")[2]) == 2
+def complaint(path):
+    """Why an mp4 cannot be written."""
+    try:
+        write_frames(path, (np.zeros((512, 512, 3), np.uint8) for _ in range(4)), 4)
+    except OutputError as error:
+        return str(error)
 
 
-@pytest.mark.parametrize("script", ["echo no room >&2; exit 1", "exec 0<&-; echo no room >&2; exit 1"])
-def test_what_ffmpeg_complains_about_is_told(tmp_path, monkeypatch, script):
+@pytest.mark.parametrize("script", ["", "exec 0<&-", "cat > /dev/null"], ids=["at once", "deaf", "at the end"])
+def test_an_ffmpeg_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch, capfd, script):
     program = tmp_path / "program"
-    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.write_text(f"#!/bin/sh\n{script}\necho no room >&2; exit 1\n")
     program.chmod(0o755)
     monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(program))
-    with pytest.raises(OutputError, match=r"turn.mp4 cannot be encoded \(ffmpeg: no room\)"):
-        write_frames(tmp_path / "turn.mp4", (np.zeros((512, 512, 3), np.uint8) for _ in range(4)), 4)
+    with warnings.catch_warnings():  # imageio-ffmpeg leaves the pipe of a program that has gone to be collected
+        warnings.simplefilter("ignore", ResourceWarning)
+        said = complaint(tmp_path / "turn.mp4")
+        gc.collect()
+    assert said.startswith(f"{tmp_path / 'turn.mp4'} cannot be encoded (ffmpeg gives its reason above)")
+    assert "no room" in capfd.readouterr().err
     assert listed(tmp_path) == ["program"]
+
+
+def test_frames_of_a_gif_that_are_alike_are_one_that_stays_longer(tmp_path):
+    write_frames(tmp_path / "turn.gif", [frame for frame in flat(2) for _ in range(30)], 60, fps=10)
+    with Image.open(tmp_path / "turn.gif") as image:
+        assert (image.n_frames, image.info["duration"]) == (2, 3000)
 
 
 @pytest.mark.parametrize("name", PLACES)
