@@ -6,6 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numba
+import numpy as np
 import torch
 
 
@@ -23,7 +24,13 @@ def kernel(function: Callable) -> Callable:
 
 def helper(function: Callable) -> Callable:
     """A function that only kernels call; it becomes part of their code."""
-    return numba.njit(error_model="numpy")(inspect.unwrap(function))
+    return numba.njit(error_model="numpy", forceinline=True)(inspect.unwrap(function))
+
+
+@helper
+def unsigned(number):
+    """A whole number to index with. A signed one costs a test for each access: whether it counts from the end."""
+    return np.uint64(number)
 
 
 def spread(work: Callable[[int, int], object], items: int) -> None:

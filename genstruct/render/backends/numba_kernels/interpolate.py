@@ -3,8 +3,8 @@
 With edge functions e_i and weights w_i = 1 / z_i (1 for parallel rays), value = sum(e_i w_i value_i) / sum(e_i w_i).
 """
 
-from genstruct.render.backends.numba_kernels.compile import helper, kernel
-from genstruct.render.backends.numba_kernels.triangle import edge_functions, push_edge_functions
+from genstruct.render.backends.numba_kernels.compile import helper, kernel, unsigned
+from genstruct.render.backends.numba_kernels.triangle import corners, edge_functions, push_edge_functions
 
 
 @helper
@@ -24,17 +24,21 @@ def interpolate(v, attributes, faces, attribute_faces, index, width, orthographi
     real = v.dtype.type
     one, half = real(1), real(0.5)
     for image in range(first, last):
-        triangles, corners = faces[min(image, len(faces) - 1)], attribute_faces[min(image, len(attribute_faces) - 1)]
+        triangles, pairs = faces[min(image, len(faces) - 1)], attribute_faces[min(image, len(attribute_faces) - 1)]
         values, place, seen, filled = attributes[min(image, len(attributes) - 1)], v[image], index[image], out[image]
-        for pixel in range(len(seen)):
-            face = seen[pixel]
+        row, column = 0, -1
+        for number in range(len(seen)):
+            column += 1
+            if column == width:  # a division for each pixel would be as slow as all the rest
+                row, column = row + 1, 0
+            pixel, face = unsigned(number), seen[number]
             if face < 0:
                 for channel in range(len(filled)):
                     filled[channel, pixel] = 0
                 continue
-            a, b, c = triangles[face, 0], triangles[face, 1], triangles[face, 2]
-            i, j, k = corners[face, 0], corners[face, 1], corners[face, 2]
-            x, y = real(pixel % width) + half, real(pixel // width) + half
+            a, b, c = corners(triangles, face)
+            i, j, k = corners(pairs, face)
+            x, y = real(column) + half, real(row) + half
             e0, e1, e2, w0, w1, w2, total = weigh(place, a, b, c, x, y, orthographic)
             scale = one / total
             b0, b1, b2 = e0 * w0 * scale, e1 * w1 * scale, e2 * w2 * scale
@@ -55,20 +59,24 @@ def pull_back(
     real = v.dtype.type
     one, half = real(1), real(0.5)
     for image in range(first, last):
-        triangles, corners = faces[min(image, len(faces) - 1)], attribute_faces[min(image, len(attribute_faces) - 1)]
+        triangles, pairs = faces[min(image, len(faces) - 1)], attribute_faces[min(image, len(attribute_faces) - 1)]
         values, place, seen, given = (
             attributes[min(image, len(attributes) - 1)],
             v[image],
             index[image],
             gradient[image],
         )
-        for pixel in range(len(seen)):
-            face = seen[pixel]
+        row, column = 0, -1
+        for number in range(len(seen)):
+            column += 1
+            if column == width:
+                row, column = row + 1, 0
+            pixel, face = unsigned(number), seen[number]
             if face < 0:
                 continue
-            a, b, c = triangles[face, 0], triangles[face, 1], triangles[face, 2]
-            i, j, k = corners[face, 0], corners[face, 1], corners[face, 2]
-            x, y = real(pixel % width) + half, real(pixel // width) + half
+            a, b, c = corners(triangles, face)
+            i, j, k = corners(pairs, face)
+            x, y = real(column) + half, real(row) + half
             e0, e1, e2, w0, w1, w2, total = weigh(place, a, b, c, x, y, orthographic)
             scale = one / total
             b0, b1, b2 = e0 * w0 * scale, e1 * w1 * scale, e2 * w2 * scale

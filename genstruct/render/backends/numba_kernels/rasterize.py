@@ -2,10 +2,10 @@
 
 import math
 
-from genstruct.render.backends.numba_kernels.compile import helper, kernel
-from genstruct.render.backends.numba_kernels.triangle import drawn_orientation, inward_edge
+from genstruct.render.backends.numba_kernels.compile import helper, kernel, unsigned
+from genstruct.render.backends.numba_kernels.triangle import corners, drawn_orientation, inward_edge
 
-WIDE = 8  # columns from which it pays to find where a row begins and ends
+WIDE = 64  # columns from which it pays to find where a row begins and ends
 FAR = 1e5  # pixels; beyond, rounding may be as large as a pixel
 
 
@@ -18,7 +18,7 @@ def fill(v, faces, cull, near, orthographic, index, inverse_depth, first, last, 
         seen[top:bottom] = -1
         depth[top:bottom] = 0
         for face in range(len(triangles)):
-            a, b, c = triangles[face, 0], triangles[face, 1], triangles[face, 2]
+            a, b, c = corners(triangles, face)
             draw(place, a, b, c, face, cull, near, orthographic, seen, depth, top, bottom)
 
 
@@ -26,24 +26,23 @@ def fill(v, faces, cull, near, orthographic, index, inverse_depth, first, last, 
 def draw(v, a, b, c, face, cull, near, orthographic, index, inverse_depth, top, bottom):
     """Draw one triangle: keep it where its centre-sampled depth is the nearest so far."""
     real = v.dtype.type
-    half = real(0.5)
+    half, one = real(0.5), real(1)
     turn = drawn_orientation(v, a, b, c, cull, near)
-    low_x, high_x = min(v[a, 0], v[b, 0], v[c, 0]) - half, max(v[a, 0], v[b, 0], v[c, 0]) - half
-    low_y, high_y = min(v[a, 1], v[b, 1], v[c, 1]) - half, max(v[a, 1], v[b, 1], v[c, 1]) - half
-    width = index.shape[1]
-    if turn == 0 or high_x < 0 or low_x > width or high_y < top or low_y > bottom:
+    ax, ay, bx, by, cx, cy = v[a, 0], v[a, 1], v[b, 0], v[b, 1], v[c, 0], v[c, 1]
+    low_x, high_x = max(min(ax, bx, cx) - half, real(0)), min(max(ax, bx, cx) - half, real(index.shape[1] - 1))
+    low_y, high_y = max(min(ay, by, cy) - half, real(top)), min(max(ay, by, cy) - half, real(bottom - 1))
+    if (turn == 0) | (low_x > high_x) | (low_y > high_y):
         return
-    left, right = math.ceil(max(low_x, real(0))), math.floor(min(high_x, real(width - 1))) + 1
-    upper, lower = math.ceil(max(low_y, real(top))), math.floor(min(high_y, real(bottom - 1))) + 1
+    left, right, upper, lower = ceil(low_x), int(high_x) + 1, ceil(low_y), int(high_y) + 1
     if left >= right or upper >= lower:
         return
-    sign = real(1) if turn > 0 else real(-1)
-    x0, y0, dx0, dy0, closed0 = inward_edge(v, b, c, sign)
-    x1, y1, dx1, dy1, closed1 = inward_edge(v, c, a, sign)
-    x2, y2, dx2, dy2, closed2 = inward_edge(v, a, b, sign)
+    sign = one if turn > 0 else -one
+    x0, y0, dx0, dy0, least0 = inward_edge(bx, by, cx, cy, sign)
+    x1, y1, dx1, dy1, least1 = inward_edge(cx, cy, ax, ay, sign)
+    x2, y2, dx2, dy2, least2 = inward_edge(ax, ay, bx, by, sign)
     n0, n1, n2 = v[a, 2], v[b, 2], v[c, 2]
     if not orthographic:
-        n0, n1, n2 = real(1) / n0, real(1) / n1, real(1) / n2
+        n0, n1, n2 = one / n0, one / n1, one / n2
     for row in range(upper, lower):
         y = real(row) + half
         r0, r1, r2 = dx0 * (y - y0), dx1 * (y - y1), dx2 * (y - y2)
@@ -55,17 +54,22 @@ def draw(v, a, b, c, face, cull, near, orthographic, index, inverse_depth, top, 
         for column in range(begin, end):
             x = real(column) + half
             e0, e1, e2 = r0 - dy0 * (x - x0), r1 - dy1 * (x - x1), r2 - dy2 * (x - x2)
-            if not ((e0 >= 0) & (e1 >= 0) & (e2 >= 0)):  # without branches in between
-                continue
-            on_edge = (e0 == 0) | (e1 == 0) | (e2 == 0)
-            if on_edge and ((e0 == 0 and not closed0) or (e1 == 0 and not closed1) or (e2 == 0 and not closed2)):
+            if not ((e0 > least0) & (e1 > least1) & (e2 > least2)):  # without branches in between
                 continue
             total = e0 + e1 + e2
             mean = e0 * n0 + e1 * n1 + e2 * n2
             near_here = total / mean if orthographic else mean / total
-            if near_here > inverse_depth[row, column]:  # of equals the first stays; false for 0 / 0
-                inverse_depth[row, column] = near_here
-                index[row, column] = face
+            pixel = unsigned(row), unsigned(column)
+            if near_here > inverse_depth[pixel]:  # of equals the first stays; false for 0 / 0
+                inverse_depth[pixel] = near_here
+                index[pixel] = face
+
+
+@helper
+def ceil(x):
+    """Of a number that is not negative. `math.ceil` is a call of a library, as slow as several pixels."""
+    whole = int(x)
+    return whole + 1 if x > whole else whole
 
 
 @helper

@@ -2,7 +2,7 @@
 
 import math
 
-from genstruct.render.backends.numba_kernels.compile import helper, kernel
+from genstruct.render.backends.numba_kernels.compile import helper, kernel, unsigned
 
 
 @helper
@@ -14,13 +14,13 @@ def neighbours(coordinate, size, repeat, real):
     position = coordinate * real(size) - real(0.5)
     if repeat:
         low = math.floor(position)
-        return low % size, (low + 1) % size, position - real(low), real(size)
+        return unsigned(low % size), unsigned((low + 1) % size), position - real(low), real(size)
     if not position > 0:  # so that a NaN reads the border and nothing else
-        return 0, 0, real(0), real(0)
+        return unsigned(0), unsigned(0), real(0), real(0)
     if position >= real(size - 1):
-        return size - 1, size - 1, real(0), real(0)
+        return unsigned(size - 1), unsigned(size - 1), real(0), real(0)
     low = int(position)
-    return low, low + 1, position - real(low), real(size)
+    return unsigned(low), unsigned(low + 1), position - real(low), real(size)
 
 
 @kernel
@@ -32,7 +32,8 @@ def sample(texture, uv, index, repeat, out, first, last):
     for image in range(first, last):
         picture, seen, filled = texture[min(image, len(texture) - 1)], index[image], out[image]
         u, v = uv[image, 0], uv[image, 1]
-        for pixel in range(len(seen)):
+        for number in range(len(seen)):
+            pixel = unsigned(number)
             if seen[pixel] < 0:
                 for channel in range(len(filled)):
                     filled[channel, pixel] = 0
@@ -59,7 +60,8 @@ def pull_back(texture, uv, index, repeat, gradient, to_texture, to_uv, wants, fi
     for image in range(first, last):
         picture, seen, given = texture[min(image, len(texture) - 1)], index[image], gradient[image]
         u, v = uv[image, 0], uv[image, 1]
-        for pixel in range(len(seen)):
+        for number in range(len(seen)):
+            pixel = unsigned(number)
             if seen[pixel] < 0:
                 continue
             left, right, across, rate_x = neighbours(u[pixel], width, repeat, real)

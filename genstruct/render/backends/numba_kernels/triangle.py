@@ -4,21 +4,25 @@ The edge function of a -> b at p is the cross product of b - a and p - a. It is 
 so that two triangles get exactly opposite values at a shared edge: every pixel centre on it belongs to one of them.
 """
 
-import math
 
-from genstruct.render.backends.numba_kernels.compile import helper
+import numpy as np
+
+from genstruct.render.backends.numba_kernels.compile import helper, unsigned
+
+TINY, ZERO = np.float32(1.1754944e-38), np.float32(0)  # the smallest normal number
+
+
+@helper
+def corners(triangles, face):
+    """The three vertices of a triangle."""
+    face = unsigned(face)
+    return unsigned(triangles[face, 0]), unsigned(triangles[face, 1]), unsigned(triangles[face, 2])
 
 
 @helper
 def orientation(v, a, b, c):
     """Twice the area on the screen; negative for a triangle seen from the front (rows grow downwards)."""
     return (v[b, 0] - v[a, 0]) * (v[c, 1] - v[a, 1]) - (v[b, 1] - v[a, 1]) * (v[c, 0] - v[a, 0])
-
-
-@helper
-def ordered(v, a, b):
-    """Whether a -> b is in the fixed order."""
-    return v[a, 0] < v[b, 0] or (v[a, 0] == v[b, 0] and v[a, 1] <= v[b, 1])
 
 
 @helper
@@ -30,22 +34,24 @@ def edge_functions(v, a, b, c, x, y):
 
 
 @helper
-def inward_edge(v, a, b, sign):
-    """The edge function times `sign` as (x, y, dx, dy, closed): dx * (py - y) - dy * (px - x).
+def inward_edge(ax, ay, bx, by, sign):
+    """The edge function of a -> b times `sign` as (x, y, dx, dy, least): dx * (py - y) - dy * (px - x).
 
-    With the sign of the triangle's orientation it is positive inside. Points where it is 0 belong to the closed side.
+    With the sign of the triangle's orientation it is positive inside. Points where it is 0 belong to one side of an
+    edge: a point is inside if all three are above their `least`, which is 0 or just below. Numbers instead of an array:
+    a choice between two numbers needs no branch.
     """
-    if not ordered(v, a, b):
-        a, b, sign = b, a, -sign
-    return v[a, 0], v[a, 1], sign * (v[b, 0] - v[a, 0]), sign * (v[b, 1] - v[a, 1]), sign > 0
+    swap = (ax > bx) | ((ax == bx) & (ay > by))
+    least = -TINY if (sign > 0) != swap else ZERO
+    return bx if swap else ax, by if swap else ay, sign * (bx - ax), sign * (by - ay), least
 
 
 @helper
 def drawn_orientation(v, a, b, c, cull, near):
     """Orientation of a triangle if it is drawn; 0 if it has no area, is culled, or is too near."""
     turn = orientation(v, a, b, c)
-    visible = v[a, 2] > near and v[b, 2] > near and v[c, 2] > near and math.isfinite(turn)
-    return turn if visible and (turn < 0 or not cull) else v.dtype.type(0)
+    visible = (min(v[a, 2], v[b, 2], v[c, 2]) > near) & (abs(turn) < np.inf)  # false for NaN
+    return turn if visible & ((turn < 0) | (not cull)) else v.dtype.type(0)
 
 
 @helper
