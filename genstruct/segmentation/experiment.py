@@ -215,7 +215,7 @@ class Stages:
                 generator = trainer.networks()["generator"].eval()
                 newest = checkpoint.latest(folder)
                 assert newest is not None
-                scores[newest] = health_score(generator, size, experiment.objective)
+                scores[newest] = health_score(generator, size, experiment.objective, trainer.current_step().fraction)
                 progress(Progress(result.images, config.images, event=f"health {scores[newest]:.3f}"))
         return max(scores, key=scores.__getitem__)
 

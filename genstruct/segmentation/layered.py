@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from genstruct.nn.generator import Mapping, Synthesis
 from genstruct.render.layers import Layer, composite
-from genstruct.segmentation.config import GeneratorConfig
+from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig
 
 # Sigmoid of +-6 is within 0.0025 of 0 and 1: masks can be crisp, but a wrong pixel can still change its mind.
 LOGIT_RANGE = 6.0
@@ -118,3 +118,20 @@ def centre_prior(size: int, height: float, width: float, device: torch.device | 
     axis = (torch.arange(size, device=device) + 0.5) / size - 0.5
     squared = axis[:, None].square() + axis[None].square()
     return (height * (1.5 * torch.exp(-squared / (2 * width**2)) - 0.5))[None, None]
+
+
+def fading_prior(
+    objective: ObjectiveConfig, fraction: float, size: int, device: torch.device | str
+) -> Float[Tensor, "1 1 size size"] | float:
+    """The centre prior at a moment of the training; 0 once it has vanished, or where there is none.
+
+    Args:
+        objective: Its height, width and end.
+        fraction: Share of the training that is done, in [0, 1].
+        size: Pixels.
+        device: Where the scenes are made.
+    """
+    left = 1 - fraction / objective.centre_until if objective.centre_until > 0 else 0.0
+    if objective.centre == 0 or left <= 0:
+        return 0.0
+    return centre_prior(size, objective.centre * left, objective.centre_width, device)

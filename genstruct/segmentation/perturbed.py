@@ -22,7 +22,7 @@ from genstruct.nn.augmentation import change_colour, change_contrast
 from genstruct.nn.discriminator import Discriminator
 from genstruct.render.layers import Layer, composite, shift_whole
 from genstruct.segmentation.config import PerturbedConfig
-from genstruct.segmentation.layered import LayeredGenerator, Scene, centre_prior
+from genstruct.segmentation.layered import LayeredGenerator, Scene, fading_prior
 from genstruct.train.method import AdamSettings, Phase, Step, Update
 
 
@@ -104,12 +104,8 @@ class PerturbedSegmentation:
         return generator(z, self.config.generator.size_at(step.images), self._prior(step))
 
     def _prior(self, step: Step) -> Tensor | float:
-        objective = self.config.objective
-        left = 1 - step.fraction / objective.centre_until if objective.centre_until > 0 else 0.0
-        if objective.centre == 0 or left <= 0:
-            return 0.0
         size = self.config.generator.size_at(step.images)
-        return centre_prior(size, objective.centre * left, objective.centre_width, step.draws.device)
+        return fading_prior(self.config.objective, step.fraction, size, step.draws.device)
 
     def _perturbed(self, scene: Scene, step: Step) -> Float[Tensor, "batch 3 size size"]:
         """The composite after moving the object, and after changing the contrast of the background."""

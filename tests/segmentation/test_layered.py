@@ -9,7 +9,7 @@ from tiny_perturbed import GENERATOR
 
 from genstruct.errors import GenstructError
 from genstruct.segmentation.config import ObjectiveConfig
-from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, to_colour
+from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, centre_prior, to_colour
 from genstruct.segmentation.pairs import PairConfig, make_pairs, to_bytes, usable
 from genstruct.segmentation.starts import health_score
 
@@ -145,12 +145,12 @@ class Fixed(LayeredGenerator):
         torch.nn.Module.__init__(self)
         self.scene, self.latent_sizes, self.weight = scene, (0, 2), torch.nn.Parameter(torch.zeros(()))
 
-    def forward(self, z, size):
-        return self.scene
+    def forward(self, z, size, prior=0.0):
+        return replace(self.scene, logits=self.scene.logits + prior)
 
 
-def score(scene):
-    return health_score(Fixed(scene), 16, ObjectiveConfig(), samples=4)
+def score(scene, fraction=1.0, **objective):
+    return health_score(Fixed(scene), 16, ObjectiveConfig(**objective), fraction, samples=4)
 
 
 def test_separated_varied_layers_are_healthy_and_each_degenerate_answer_is_not(generator):
@@ -162,3 +162,13 @@ def test_separated_varied_layers_are_healthy_and_each_degenerate_answer_is_not(g
     assert score(with_masks(generator, boxes(*[(0, 0, 0, 0)] * 4))) == 0  # empty
     assert score(with_masks(generator, 1 - varied)) == 0  # inverted
     assert score(with_masks(generator, varied * 0.5)) < 0.5 * healthy  # grey
+
+
+def test_an_early_start_is_judged_with_the_centre_prior_it_was_trained_with(generator):
+    masks = boxes((2, 2, 9, 9), (7, 7, 14, 14), (2, 7, 9, 14), (7, 2, 14, 9))
+    scene = with_masks(generator, 0.03 + 0.94 * masks)
+    early = replace(scene, logits=scene.logits - centre_prior(16, 4.0, 0.25, "cpu"))  # what it learns is the rest
+    prior = {"centre": 8.0, "centre_until": 0.2}
+    assert score(early, 0.1, **prior) == pytest.approx(score(scene), rel=1e-5)
+    assert score(early, 0.2, **prior) < 0.9 * score(scene)
+    assert score(early, 0.1, centre=0.0) == score(early)
