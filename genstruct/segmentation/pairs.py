@@ -35,7 +35,12 @@ class PairConfig:
 
 
 def make_pairs(
-    generator: LayeredGenerator, size: int, config: PairConfig, seed: int, batch: int = 250
+    generator: LayeredGenerator,
+    size: int,
+    config: PairConfig,
+    seed: int,
+    batch: int = 250,
+    prior: Float[Tensor, "1 1 size size"] | float = 0.0,
 ) -> tuple[Archive, float]:
     """Sample until `config.count` pairs have passed the filter; the archive lives in memory.
 
@@ -45,6 +50,7 @@ def make_pairs(
         config: The filter.
         seed: Of the codes.
         batch: Samples at a time.
+        prior: Added to the mask logits: the centre prior that a generator in mid-training was trained with.
 
     Returns:
         The pairs, and the share of samples that passed.
@@ -57,7 +63,7 @@ def make_pairs(
     while kept < config.count:
         z = Draws(seed, drawn, 0, batch, batch, device).normal("pairs", generator.latent_size)
         with torch.no_grad():
-            scene = generator(z, size)
+            scene = generator(z, size, prior)
         good = usable(scene, config)
         images.append(to_bytes(scene.picture[good]))
         masks.append(to_bytes(scene.mask[good]))

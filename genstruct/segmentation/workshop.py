@@ -4,12 +4,14 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
+import torch.distributed as dist
 from torch import nn
 
 from genstruct.data.archive import Archive
 from genstruct.data.batches import Batches
+from genstruct.errors import GenstructError
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.train import distributed
@@ -18,6 +20,7 @@ from genstruct.train.method import Method
 from genstruct.train.report import OnProgress, Progress, writing
 from genstruct.train.trainer import Trainer
 
+T = TypeVar("T")
 Reporter = Callable[[str], AbstractContextManager[OnProgress]]
 """Given the name of a stage, what shows its progress."""
 
@@ -82,3 +85,25 @@ def counted(progress: OnProgress) -> Callable[[int, int], None]:
         progress(Progress(done, total))
 
     return report
+
+
+def made_once(make: Callable[[], T]) -> T:
+    """What `make` gives on rank 0, on every rank: for work that would only be repeated. The others wait for it.
+
+    Raises:
+        GenstructError: On every rank, if it was raised on rank 0: no rank is left waiting.
+    """
+    ranks = distributed.current()
+    if ranks.world == 1:
+        return make()
+    message: list[T | GenstructError | None] = [None]
+    if ranks.main:
+        try:
+            message = [make()]
+        except GenstructError as error:
+            message = [error]
+    dist.broadcast_object_list(message, 0)
+    result = message[0]
+    if isinstance(result, GenstructError):
+        raise result
+    return result

@@ -8,12 +8,16 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
 
 from genstruct.errors import ConfigError
+
+PATIENCE = timedelta(hours=12)
+"""How long ranks wait for each other: rank 0 may label a large set alone. torchrun ends all of them where one dies."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +55,8 @@ def joined() -> Iterator[Ranks]:
         return
     if torch.cuda.is_available():
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
-    dist.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
+    backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
+    dist.init_process_group(backend, timeout=PATIENCE)
     try:
         yield current()
         dist.barrier()  # nobody leaves while another still talks to it

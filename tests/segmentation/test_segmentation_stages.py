@@ -9,17 +9,20 @@ from pathlib import Path
 
 import pytest
 import torch
+from processes import on_two_ranks
 
 from genstruct.data.synthetic import write_scenes
 from genstruct.errors import ConfigError, OutputError
 from genstruct.experiments import load_experiment
-from genstruct.segmentation.experiment import INVERTER_FILE, StartConfig
+from genstruct.segmentation.experiment import StartConfig
 from genstruct.segmentation.inversion import InvertConfig
+from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.segmentation.workshop import Workshop
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny" / "segmentation.yaml"
+SCRIPT = Path(__file__).with_name("stages_on_ranks.py")
 INVERT = InvertConfig(images=32, batch=8, widths=(8, 8, 8), features=0.1, steps=2)
 
 
@@ -125,6 +128,21 @@ def test_a_signal_stops_with_everything_saved_and_the_same_call_goes_on(experime
     assert results(tmp_path) == results(whole[0])
 
 
+def test_starts_are_judged_at_the_moment_of_the_training_at_which_they_end(experiment, tmp_path, monkeypatch):
+    moments = []
+
+    def judge(generator, size, objective, fraction):
+        moments.append(fraction)
+        if len(moments) == 2:
+            raise KilledError
+        return 0.0
+
+    monkeypatch.setattr("genstruct.segmentation.stages.health_score", judge)
+    with pytest.raises(KilledError):
+        experiment.run(tmp_path, Reporter())
+    assert moments == [experiment.starts.images / experiment.train.images] * 2
+
+
 def test_a_finished_run_does_nothing_again(experiment, whole):
     out, _ = whole
     before = {path: path.read_bytes() for path in (out.rglob("*.pt"))} | results(out)
@@ -163,6 +181,22 @@ def test_a_round_may_go_on_with_the_weights_before_it(experiment, tmp_path):
     distilled, learned = (Segmenter.load(tmp_path / "whole" / name, "cpu").network for name in ("distil", RUN_FILE))
     moved = (learned.head.weight - distilled.head.weight).abs().max()
     assert 0 < moved < 0.1  # four steps away, not another start
+
+
+def test_of_two_ranks_one_makes_pairs_and_labels_and_both_learn_from_them(experiment, tmp_path):
+    on_two_ranks(SCRIPT, experiment.data.root, tmp_path / "run")
+    assert sorted(path.name for path in tmp_path.glob("*-by-*")) == ["label-by-0", "make_pairs-by-0"]
+    assert (tmp_path / "make_pairs-by-0").read_text() == "once\n"
+    alone = replace(experiment, starts=StartConfig(), invert=InvertConfig())
+    assert alone.run(tmp_path / "alone", Reporter())
+    two, one = (Segmenter.load(tmp_path / name, "cpu").network.state_dict() for name in ("run", "alone"))
+    torch.testing.assert_close(two, one, atol=1e-4, rtol=0)
+
+
+def test_an_error_of_the_rank_that_makes_pairs_is_raised_on_all(experiment, tmp_path):
+    on_two_ranks(SCRIPT, experiment.data.root, tmp_path / "run", "broken")
+    messages = [(tmp_path / f"error-{rank}").read_text() for rank in range(2)]
+    assert messages[0] == messages[1] and "generated masks are usable" in messages[0]
 
 
 def test_weights_that_cannot_be_written_are_told_in_a_line(experiment, whole, tmp_path):
