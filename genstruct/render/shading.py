@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
+from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from torch import Tensor
 
 from genstruct.errors import ShapeError
@@ -57,7 +58,7 @@ def shade(
         ShapeError: Light for another number of images.
     """
     received = _directional(normal, light) if isinstance(light, DirectionalLight) else _harmonic(normal, light)
-    return linear_to_srgb(srgb_to_linear(albedo) * received).clamp(max=1)
+    return linear_rgb_to_rgb(rgb_to_linear_rgb(albedo) * received).clamp(max=1)
 
 
 def _directional(normal: Tensor, light: DirectionalLight) -> Tensor:
@@ -96,14 +97,3 @@ def harmonics(normal: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "b
         0.54627422 * (x * x - y * y),  # sqrt(15 / (16 pi))
     ]
     return torch.stack(terms, 1)
-
-
-def srgb_to_linear(colour: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """Intensity of sRGB values in [0, 1] (IEC 61966-2-1)."""
-    return torch.where(colour <= 0.04045, colour / 12.92, ((colour.clamp(min=0.04) + 0.055) / 1.055) ** 2.4)
-
-
-def linear_to_srgb(intensity: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """sRGB values of intensities of at least 0 (IEC 61966-2-1); intensities above 1 go on above 1."""
-    curved = 1.055 * intensity.clamp(min=0.003) ** (1 / 2.4) - 0.055
-    return torch.where(intensity <= 0.0031308, 12.92 * intensity, curved)

@@ -3,6 +3,7 @@
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from kornia.color import rgb_to_lab
 from torch import Tensor
 
 # Hue and saturation tell objects from backgrounds better than lightness, which shading changes.
@@ -13,11 +14,8 @@ TEXTURE, SMOOTH = 0.1, 0.01
 
 def perceptual(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 3 height width"]:
     """CIE L*a*b* (D65) over 100, with a* and b* times `CHROMA`, from sRGB in [0, 1]: distances as the eye sees them."""
-    linear = torch.where(images <= 0.04045, images / 12.92, ((images.clamp(min=0) + 0.055) / 1.055) ** 2.4)
-    to_xyz = images.new_tensor([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
-    xyz = torch.einsum("ij,bjhw->bihw", to_xyz / to_xyz.sum(1, keepdim=True), linear)
-    x, y, z = torch.where(xyz > 0.008856, xyz.clamp(min=1e-6) ** (1 / 3), 7.787 * xyz + 16 / 116).unbind(1)
-    return torch.stack([1.16 * y - 0.16, CHROMA * 5 * (x - y), CHROMA * 2 * (y - z)], 1)
+    scale = images.new_tensor([1, CHROMA, CHROMA]) / 100
+    return rgb_to_lab(images) * scale[:, None, None]
 
 
 def texture(colours: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:

@@ -6,7 +6,7 @@ import torch.nn.functional as F
 
 from genstruct.errors import ShapeError
 from genstruct.segmentation.contrast import NEIGHBOURS, contrast_weights, smooth_regions
-from genstruct.segmentation.palette import Palette, perceptual, texture
+from genstruct.segmentation.palette import CHROMA, Palette, perceptual, texture
 from genstruct.segmentation.refine import best_threshold, refine, refine_and_judge
 
 SIZE = 64
@@ -89,6 +89,15 @@ def test_lightness_of_white_is_one_and_greys_have_no_hue() -> None:
     grey = perceptual(torch.linspace(0, 1, 5)[None, None, :, None].expand(1, 3, 5, 1))
     assert grey[0, 0, 0, 0] == pytest.approx(0, abs=1e-5) and grey[0, 0, -1, 0] == pytest.approx(1, abs=1e-5)
     assert grey[:, 1:].abs().max() < 1e-4
+
+
+@pytest.mark.parametrize(
+    ("colour", "lab"),
+    [((1, 0, 0), (53.24, 80.09, 67.20)), ((0, 1, 0), (87.73, -86.18, 83.18)), ((0, 0, 1), (32.30, 79.19, -107.86))],
+)
+def test_distances_of_colours_are_those_of_cie_lab(colour: tuple[int, ...], lab: tuple[float, ...]) -> None:
+    found = perceptual(torch.tensor(colour, dtype=torch.float32)[None, :, None, None])[0, :, 0, 0]
+    torch.testing.assert_close(found, torch.tensor(lab) / 100 * torch.tensor([1, CHROMA, CHROMA]), atol=1e-3, rtol=0)
 
 
 def test_a_palette_separates_well_separated_colours() -> None:
