@@ -74,6 +74,9 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
         default="random-conv",
         help="random-conv (fixed random filters), or file:PATH (torchvision inception_v3 or resnet weights)",
     )
+    parser.add_argument(
+        "--size", type=_pixels, default=None, help="bring all to this many pixels first (what the features want)"
+    )
     parser.add_argument("--limit", type=_count, default=None, help="use only the first so many of each folder")
     _add_json(parser)
 
@@ -123,7 +126,7 @@ def _masks(args: argparse.Namespace) -> int:
 def _samples(args: argparse.Namespace) -> int:
     from genstruct.metrics.evaluation import score_sample_folder
 
-    report = score_sample_folder(args.samples, args.real, args.features, args.limit)
+    report = score_sample_folder(args.samples, args.real, args.features, args.limit, size=args.size)
     _show_failures(report.failures, report.samples + report.real)
     _show_samples(_console(args.json), report)
     _write_json(args.json, report.to_json())
@@ -220,6 +223,13 @@ def _share(text: str) -> float:
     value = float(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text}")
+    return value
+
+
+def _pixels(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
     return value
 
 

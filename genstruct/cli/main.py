@@ -22,6 +22,7 @@ from genstruct.errors import ConfigError, GenstructError
 COMMANDS = {
     "train": "genstruct.cli.train",
     "masks": "genstruct.cli.masks",
+    "samples": "genstruct.cli.samples",
     "evaluate": "genstruct.cli.evaluate",
     "views": "genstruct.cli.views",
     "data": "genstruct.cli.data",

@@ -209,8 +209,19 @@ def score_sample_folder(
     limit: int | None = None,
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
+    size: int | None = None,
 ) -> SampleReport:
     """KID between the pictures of two folders, every one brought to the feature network's size (`read_square`).
+
+    Args:
+        samples: Folder of generated pictures.
+        real: Folder of real ones.
+        features: See `genstruct.metrics.features`.
+        limit: Use the first so many of each folder.
+        batch: Pictures at a time.
+        progress: Told how many are done, of how many.
+        size: Bring all pictures to this many pixels first, so that small samples are not told from photos by the
+            detail that they cannot have.
 
     Raises:
         DataError: Too few readable pictures. Single pictures that fail are in the report.
@@ -227,12 +238,20 @@ def score_sample_folder(
             progress(done, total)
 
     for folder, names in listed.items():
-        found.append(extract(network, _batches(folder, names, network.size, batch, failures), progress=count))
+        pictures = _batches(folder, names, size or network.size, batch, failures)
+        found.append(extract(network, (_enlarged(rows, network.size) for rows in pictures), progress=count))
         if not len(found[-1]):
             raise DataError(f"{folder} holds no readable pictures")
     sample_rows, real_rows = whitened(*found) if network.whiten else found
     distance = kernel_distance(sample_rows, real_rows)
-    return SampleReport(distance, network.name, network.size, len(sample_rows), len(real_rows), failures)
+    return SampleReport(distance, network.name, size or network.size, len(sample_rows), len(real_rows), failures)
+
+
+def _enlarged(pictures: Float[Tensor, "batch 3 height width"], size: int) -> Float[Tensor, "batch 3 size size"]:
+    """Pictures at the size that a network wants."""
+    if pictures.shape[-1] == size:
+        return pictures
+    return F.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
 
 
 def _score_pair(item: Truth, path: Path, protocol: MaskProtocol) -> ImageScores:

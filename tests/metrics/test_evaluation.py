@@ -191,6 +191,18 @@ def test_samples_like_the_real_images_score_lower_than_others(tmp_path, capsys):
         score_sample_folder(tmp_path / "none", tmp_path / "real")
 
 
+def test_samples_are_not_told_from_photos_by_their_size_when_all_are_brought_to_it(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(48):
+        photo = rng.integers(0, 256, (32, 32, 3)).astype(np.uint8)
+        small = photo.reshape(8, 4, 8, 4, 3).mean((1, 3)).round().astype(np.uint8)
+        place = ("real", "small")[number % 2]
+        save(tmp_path / place / f"{number}.png", (photo, small)[number % 2])
+    apart, alike = (score_sample_folder(tmp_path / "small", tmp_path / "real", size=size) for size in (None, 8))
+    assert (apart.size, alike.size) == (64, 8)
+    assert apart.kid.value > 10 * abs(alike.kid.value)
+
+
 def test_pictures_to_look_at_beside_masks_are_not_taken_for_masks(tmp_path):
     for name in ("a.png", "overlay/a.png", "cutout/a.png"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
