@@ -105,8 +105,18 @@ print(json.dumps(names))
 
 
 @pytest.mark.parametrize("tool", TOOLS, ids=lambda path: path.name)
-def test_every_tool_says_what_it_is_for(tool):
-    done = subprocess.run([sys.executable, "-W", "error", tool, "--help"], capture_output=True, text=True)
+def test_every_tool_says_what_it_is_for_at_once(tool):
+    script = """
+import runpy, sys
+tool = sys.argv[1]
+sys.argv, sys.path[0] = [tool, "--help"], tool.rpartition("/")[0]
+try:
+    runpy.run_path(tool, run_name="__main__")
+except SystemExit as stop:
+    assert not stop.code
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-W", "error", "-c", script, tool], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
     assert "usage:" in done.stdout
 

@@ -9,183 +9,32 @@ U-Net trained on the true masks of train at 64 px: a supervised ceiling). Nothin
 """
 
 import argparse
-import itertools
 import json
-import math
 import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-import torch.nn.functional as F
-from PIL import Image
-from rich.console import Console
-from rich.table import Table
+from genstruct.errors import ConfigError, GenstructError, OutputError
 
-from genstruct.errors import ConfigError, DataError, GenstructError, MissingDependency, OutputError
-from genstruct.export.images import to_uint8, write_png, write_text
-from genstruct.export.offset import write_offset_set
-from genstruct.metrics.evaluation import MaskReport, score_mask_folder
-from genstruct.metrics.folders import Truth, find_truth, read_mask, read_picture
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from genstruct.metrics.evaluation import MaskReport
 
 ROWS = ("ellipse", "mean", "grabcut", "grabcut-box", "unet")
 USES_TRUTH = {"mean": "masks of train", "grabcut-box": "boxes of val", "unet": "masks of train"}
-# Fixed before any image was looked at: an object a good two thirds of the frame wide, of an aspect of 5 to 3.
-ELLIPSE = (0.2, 0.34)  # half axes (y, x) in sides
-MARGIN = 0.05
-BOX_GROWTH = 0.1
-SIZE = 64
-Predictor = Callable[[Truth], np.ndarray]
-"""A mask in [0, 1], float32 [height, width] of the picture's own size."""
 
 
-def ellipse(item: Truth) -> np.ndarray:
-    """A centred ellipse, whatever the picture."""
-    width, height = read_picture(item.image).size
-    y, x = ((np.arange(size) + 0.5) / size - 0.5 for size in (height, width))
-    return ((y[:, None] / ELLIPSE[0]) ** 2 + (x[None] / ELLIPSE[1]) ** 2 <= 1).astype(np.float32)
-
-
-def mean_mask(masks: torch.Tensor) -> Predictor:
-    """The mean of `masks` [n, 1, 64, 64], resized."""
-    mean = masks.mean(0, keepdim=True)
-
-    def predict(item: Truth) -> np.ndarray:
-        width, height = read_picture(item.image).size
-        return F.interpolate(mean, (height, width), mode="bilinear")[0, 0].numpy()
-
-    return predict
-
-
-def grabcut(box_of: Callable[[Truth, int, int], tuple[int, int, int, int]]) -> Predictor:
-    """GrabCut (Rother et al. 2004), 5 rounds, from a rectangle outside of which all is background."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise MissingDependency("the GrabCut rows need OpenCV: pip install 'genstruct[bench]'") from error
-
-    def predict(item: Truth) -> np.ndarray:
-        image = np.ascontiguousarray(np.asarray(read_picture(item.image))[..., ::-1])
-        height, width = image.shape[:2]
-        x0, y0, x1, y1 = box_of(item, height, width)
-        labels, models = np.zeros((height, width), np.uint8), [np.zeros((1, 65)) for _ in range(2)]
-        cv2.setRNGSeed(0)
-        cv2.grabCut(image, labels, (x0, y0, x1 - x0, y1 - y0), *models, 5, cv2.GC_INIT_WITH_RECT)
-        return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
-
-    return predict
-
-
-def frame_box(item: Truth, height: int, width: int) -> tuple[int, int, int, int]:
-    """The frame less a margin."""
-    dy, dx = max(1, round(MARGIN * height)), max(1, round(MARGIN * width))
-    return dx, dy, width - dx, height - dy
-
-
-def true_box(item: Truth, height: int, width: int) -> tuple[int, int, int, int]:
-    """The box of the true mask, grown on each side, at least one pixel inside the frame."""
-    rows, columns = np.nonzero(read_mask(item.mask)[0, 0].numpy() > 0.5)
-    if not len(rows):
-        return frame_box(item, height, width)
-    dy, dx = BOX_GROWTH * np.ptp(rows), BOX_GROWTH * np.ptp(columns)
-    x0, y0 = max(1, round(columns.min() - dx)), max(1, round(rows.min() - dy))
-    return x0, y0, min(width - 1, round(columns.max() + 1 + dx)), min(height - 1, round(rows.max() + 1 + dy))
-
-
-def small(picture: Image.Image) -> torch.Tensor:
-    """The whole picture at 64 x 64, [3, 64, 64] in [0, 1]."""
-    pixels = np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC), np.float32) / 255
-    return torch.from_numpy(pixels).permute(2, 0, 1)
-
-
-def load_training_set(truths: list[Truth], with_images: bool) -> tuple[torch.Tensor, torch.Tensor]:
-    """Images (if wanted) and true masks at 64 px."""
-    masks = [F.interpolate(read_mask(item.mask), (SIZE, SIZE), mode="bilinear", antialias=True)[0] for item in truths]
-    images = [small(read_picture(item.image)) for item in truths] if with_images else [torch.zeros(3, 1, 1)]
-    return torch.stack(images), torch.stack(masks)
-
-
-def augmented(images: torch.Tensor, masks: torch.Tensor, stream: torch.Generator) -> tuple[torch.Tensor, torch.Tensor]:
-    """Mirror, scale 0.7 to 1.2 and shift up to 0.15 sides; brightness and contrast."""
-    count = len(images)
-
-    def draw(low: float, high: float, *shape: int) -> torch.Tensor:
-        return low + (high - low) * torch.rand(count, *shape, generator=stream)
-
-    scale, mirror = draw(0.7, 1.2), (draw(0, 1) < 0.5) * 2.0 - 1
-    turn = torch.zeros(count, 2, 3)
-    turn[:, 0, 0], turn[:, 1, 1], turn[:, :, 2] = scale * mirror, scale, draw(-0.3, 0.3, 2)
-    grid = F.affine_grid(turn, [count, 1, SIZE, SIZE], align_corners=False)
-    both = F.grid_sample(torch.cat([images, masks], 1), grid, padding_mode="reflection", align_corners=False)
-    colours = (both[:, :3] - 0.5) * draw(0.7, 1.3, 1, 1, 1) + 0.5 + draw(-0.15, 0.15, 1, 1, 1)
-    return colours.clamp(0, 1), both[:, 3:]
-
-
-def train_unet(images: torch.Tensor, masks: torch.Tensor, minutes: float, seed: int, batch: int = 16) -> Predictor:
-    """A U-Net of widths 24-48-96-96 by cross-entropy and Dice on true masks, for `minutes` of wall clock."""
-    from genstruct.nn.unet import UNet
-
-    stream = torch.Generator().manual_seed(seed)
-    torch.manual_seed(seed)
-    network = UNet(3, 1, (24, 48, 96, 96))
-    optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    start, seen = time.perf_counter(), 0
-    for step in itertools.count():
-        done = (time.perf_counter() - start) / (60 * minutes)
-        if done >= 1 and step:
-            break
-        optimizer.param_groups[0]["lr"] = 2e-3 * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * min(done, 1))))
-        rows = torch.randint(len(images), (batch,), generator=stream)
-        inputs, targets = augmented(images[rows], masks[rows], stream)
-        logits = network(inputs)
-        # Dice counts the object as much as the background, of which there is seven times more.
-        overlap, total = (logits.sigmoid() * targets).sum((1, 2, 3)), (logits.sigmoid() + targets).sum((1, 2, 3))
-        loss = F.binary_cross_entropy_with_logits(logits, targets) + 0.5 * (1 - (2 * overlap + 1) / (total + 1)).mean()
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        seen += batch
-    network.eval().requires_grad_(False)
-    print(f"unet: {seen} images in {minutes:g} minutes, last loss {loss.item():.4f}", file=sys.stderr)
-
-    def predict(item: Truth) -> np.ndarray:
-        picture = read_picture(item.image)
-        logits = network(small(picture)[None])
-        return F.interpolate(logits, picture.size[::-1], mode="bilinear").sigmoid()[0, 0].numpy()
-
-    return predict
-
-
-def predictors(rows: list[str], train: Path, minutes: float, seed: int) -> Iterator[tuple[str, Predictor]]:
-    """What predicts each row; the training set is read only if a row needs it."""
-    images = masks = torch.zeros(0)
-    if {"mean", "unet"} & set(rows):
-        images, masks = load_training_set(usable(train), "unet" in rows)
-    for row in rows:
-        if row == "ellipse":
-            yield row, ellipse
-        elif row == "mean":
-            yield row, mean_mask(masks)
-        elif row == "unet":
-            yield row, train_unet(images, masks, minutes, seed)
-        else:
-            yield row, grabcut(true_box if row == "grabcut-box" else frame_box)
-
-
-def usable(place: Path) -> list[Truth]:
-    """The items of a set with metadata; a reference is computed on all of a set or not at all."""
-    truths, failures = find_truth(place)
-    if failures:
-        raise DataError(f"{place}: {failures[0].name}: {failures[0].why}")
-    if any(item.image is None for item in truths):
-        raise DataError(f"{place} has no metadata.jsonl with file_name and mask_file_name")
-    return truths
-
-
-def evaluate(args: argparse.Namespace) -> dict[str, dict[str, MaskReport]]:
+def evaluate(args: argparse.Namespace) -> "dict[str, dict[str, MaskReport]]":
     """Reports by row and set (`val`, `offset`)."""
+    import torch  # here, so that --help need not wait for it
+    from benchmarks.baselines import predictors, usable
+
+    from genstruct.export.images import to_uint8, write_png
+    from genstruct.export.offset import write_offset_set
+    from genstruct.metrics.evaluation import score_mask_folder
+
     if args.out.exists() and any(args.out.iterdir()):
         raise OutputError(f"{args.out} already holds files; choose a new folder, or remove it first")
     sets = {"val": args.val}
@@ -206,8 +55,10 @@ def evaluate(args: argparse.Namespace) -> dict[str, dict[str, MaskReport]]:
     return reports
 
 
-def table(reports: dict[str, dict[str, MaskReport]], minutes: float) -> Table:
+def table(reports: "dict[str, dict[str, MaskReport]]", minutes: float) -> "Table":
     """One line a row and set."""
+    from rich.table import Table
+
     shown = ("median_iou", "dataset_iou", "mean_iou", "max_f_beta", "boundary_f")
     result = Table("row", "uses truth", "set", "n", "IoU (95 %)", "median", "pooled", "mIoU", "max F", "boundary F")
     for row, sets in reports.items():
@@ -241,15 +92,24 @@ def arguments() -> argparse.Namespace:
     return args
 
 
+def show(reports: "dict[str, dict[str, MaskReport]]", args: argparse.Namespace) -> None:
+    """The table on the screen, and all scores in the file that was asked for."""
+    from rich.console import Console
+
+    from genstruct.export.images import write_text
+
+    Console(width=max(Console().width, 120)).print(table(reports, args.minutes))
+    if args.json is not None:
+        plain = {row: {name: report.to_json() for name, report in sets.items()} for row, sets in reports.items()}
+        write_text(args.json, json.dumps(plain, indent=1) + "\n")
+
+
 def main() -> int:
     """Compute, print, write."""
     try:
         args = arguments()
         reports = evaluate(args)
-        Console(width=max(Console().width, 120)).print(table(reports, args.minutes))
-        if args.json is not None:
-            plain = {row: {name: report.to_json() for name, report in sets.items()} for row, sets in reports.items()}
-            write_text(args.json, json.dumps(plain, indent=1) + "\n")
+        show(reports, args)
     except GenstructError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""Train configurations with several seeds and score every stage on a labelled set: controls, ablations, curves.
+"""Train configurations with several seeds and score every stage on a labelled set: controls, ablations.
 
     DATA=../shared/data/cars
     python tools/study_segmentation.py configs/segmentation/control_{shift,no_shift}.yaml --photos $DATA/train \\
@@ -108,35 +108,35 @@ def trained_and_scored(variant: Variant, seed: int, args: argparse.Namespace) ->
         return [Result(variant.name, seed, "broke off", 0.0, 0.0, 0.0, 0.0)]
     if not finished:
         raise KeyboardInterrupt
-    stages = sorted(path.parent for path in (out / "run").glob("*/segmenter.safetensors"))
-    return [scored(variant.name, seed, stage, out, args) for stage in stages]
+    files = sorted((out / "run").glob("*/segmenter.safetensors"))
+    return [scored(variant.name, seed, file.parent.name, file, out, args.val) for file in files]
 
 
-def scored(variant: str, seed: int, stage: Path, out: Path, args: argparse.Namespace) -> Result:
-    """Masks of one stage, written and scored."""
+def scored(variant: str, seed: int, stage: str, weights: Path, out: Path, val: Path) -> Result:
+    """Masks of one stage, written to `out/masks` and scored."""
     from genstruct.data.sources import open_source
     from genstruct.metrics.evaluation import score_mask_folder
     from genstruct.segmentation.mask_folder import RECORDS
     from genstruct.segmentation.predict import MaskOptions, extract_masks
     from genstruct.segmentation.segmenter import Segmenter
 
-    segmenter, reports = Segmenter.load(stage / "segmenter.safetensors"), {}
+    segmenter, reports = Segmenter.load(weights), {}
     for name, refine in (("alone", False), ("refined", True)):
-        folder = out / "masks" / f"{stage.name}-{name}"
-        with open_source(str(args.val)) as source:
+        folder = out / "masks" / f"{stage}-{name}"
+        with open_source(str(val)) as source:
             extract_masks(segmenter, source, folder, MaskOptions(refine=refine))
-        reports[name] = score_mask_folder(folder, args.val)
-    records = (out / "masks" / f"{stage.name}-alone" / RECORDS).read_text().splitlines()
+        reports[name] = score_mask_folder(folder, val)
+    records = (out / "masks" / f"{stage}-alone" / RECORDS).read_text().splitlines()
     area = statistics.mean(json.loads(line).get("area", 0.0) for line in records)
     alone, refined = (reports[name].scores["iou"].value for name in ("alone", "refined"))
     flipped = reports["alone"].scores["oracle_flip_iou"].value
-    return Result(variant, seed, stage.name, alone, refined, flipped, area)
+    return Result(variant, seed, stage, alone, refined, flipped, area)
 
 
 def ellipse_iou(val: Path, out: Path) -> float:
     """Of one fixed ellipse for all pictures: masks worse than this know nothing of the photo."""
     import torch
-    from evaluate_baselines import ellipse, usable
+    from benchmarks.baselines import ellipse, usable
 
     from genstruct.export.images import to_uint8, write_png
     from genstruct.metrics.evaluation import score_mask_folder
@@ -189,10 +189,10 @@ def arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Train, score, print, write."""
-    from genstruct.export.images import write_text
-
     try:
         args = arguments()
+        from genstruct.export.images import write_text  # here, so that --help need not wait for torch
+
         results = study(args)
         text = table(results, ellipse_iou(args.val, args.out / "ellipse"))
         write_text(args.out / "table.md", text)

@@ -28,6 +28,7 @@ def labelled(tmp_path):
 
 
 def run(monkeypatch, *words):
+    monkeypatch.syspath_prepend("tools")  # as when it is run as a script
     monkeypatch.setattr(sys, "argv", ["evaluate_baselines.py", *map(str, words)])
     with pytest.raises(SystemExit) as stopped:
         runpy.run_path("tools/evaluate_baselines.py", run_name="__main__")
