@@ -1,6 +1,6 @@
 import numpy as np
 
-from genstruct.export.chart import COLOURS, bar_chart, share_chart
+from genstruct.export.chart import COLOURS, PLOT, CurvePoint, bar_chart, line_chart, share_chart
 
 
 def pixels(chart, colour):
@@ -23,3 +23,19 @@ def test_shares_fill_the_whole_bar_in_proportion():
 def test_a_chart_without_any_value_is_still_a_picture():
     assert bar_chart("nothing", ["a"], {"one": [0.0]}).shape[2] == 3
     assert share_chart("nothing", ["a"], {"one": [0.0]}).dtype == np.uint8
+    assert line_chart("nothing", {"one": []}, "images").dtype == np.uint8
+
+
+def test_lines_go_through_their_values_and_whiskers_over_their_ranges():
+    points = [CurvePoint(0, 0.0, 0.0, 0.0), CurvePoint(50_000, 0.5, 0.25, 0.75), CurvePoint(100_000, 1.0, 1.0, 1.0)]
+    chart = line_chart("IoU", {"one": points}, "images", {50_000: "half"})
+    left, top, right, bottom = PLOT
+    drawn = (chart[top - 4 : bottom + 5] == np.array(COLOURS[0])).all(-1)
+    rows, columns = np.nonzero(drawn)
+    assert (columns.min(), columns.max()) == (left - 4, right + 4)  # points are discs of radius 4
+    for share in (0.25, 0.4, 0.75):  # the diagonal
+        column = rows[columns == round(left + share * (right - left))]
+        assert abs(column.mean() - 4 - (1 - share) * (bottom - top)) < 2
+    whisker = rows[columns == (left + right) // 2] - 4
+    assert abs(whisker.min() / (bottom - top) - 0.25) < 0.01
+    assert abs(whisker.max() / (bottom - top) - 0.75) < 0.01

@@ -130,6 +130,14 @@ def test_a_generator_without_usable_masks_is_told_after_a_few_thousand_samples(g
         make_pairs(generator, 16, replace(ANYTHING, minimum_area=0.99), seed=0, batch=10)
 
 
+def test_pairs_of_a_generator_in_training_are_made_with_the_prior_it_is_used_to(generator):
+    without, _ = make_pairs(generator, 16, ANYTHING, seed=0, batch=50)
+    prior, _ = make_pairs(generator, 16, ANYTHING, seed=0, batch=50, prior=centre_prior(16, 8.0, 0.25, "cpu"))
+    middle = (slice(None), slice(7, 9), slice(7, 9))
+    assert prior.masks[middle].mean() > without.masks[middle].mean() + 60
+    assert prior.masks[:, 0, 0].mean() < without.masks[:, 0, 0].mean() - 60
+
+
 def test_bytes_round_and_do_not_wrap():
     values = torch.tensor([-0.1, 0.0, 0.5, 1.0, 1.2]).view(5, 1, 1, 1)
     assert to_bytes(values).flatten().tolist() == [0, 0, 128, 255, 255]
