@@ -1,4 +1,4 @@
-"""Speed and gradients of the mesh renderer beside pytorch3d; tables, a plot and JSON.
+"""Speed and gradients of the mesh renderer beside pytorch3d, DRTK and deodr; tables, a plot and JSON.
 
     python tools/benchmark_render.py --out out/bench-render
     python tools/benchmark_render.py --quick --json render.json   # under a minute on two cores
@@ -7,8 +7,10 @@ A batch of textured meshes is drawn from random views, with gradients to vertice
 spheres of 1280 and 5120 triangles and a bumpy sheet of 7938. Renderers take turns in one process on one thread, and
 figures are medians of processor time, so that a busy machine treats all alike; on CUDA they are times between events.
 Ours has smooth silhouettes; "pytorch3d" has one triangle a pixel and hard edges, "pytorch3d soft" its SoftPhongShader
-with ten. Then: how our time grows with triangles and with pixels, memory, and the error of image gradients against
-central differences of a picture with 16 x 16 samples a pixel.
+with ten; "drtk" has hard edges with gradients, "deodr" smooth ones and never draws backs of triangles, for which there
+is "ours, backs culled" beside it. Peers that are not installed are left out. Before they are timed, pictures and
+gradients are held against ours. Then: how our time grows with triangles and with pixels, memory, and the error of image
+gradients against central differences of a picture with 16 x 16 samples a pixel.
 """
 
 import argparse
@@ -16,7 +18,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +51,7 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=25, help="of ours (25)")
     parser.add_argument("--slow-rounds", type=int, default=3, help="of renderers over 50 times slower (3)")
     parser.add_argument("--backends", nargs="+", default=["auto"], help="ours: auto torch numba triton (auto)")
+    parser.add_argument("--peers", nargs="*", default=["pytorch3d", "drtk", "deodr"], help="pytorch3d drtk deodr (all)")
     parser.add_argument("--soft", action="store_true", help="also pytorch3d's SoftPhongShader (minutes)")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where (cpu)")
     parser.add_argument("--views", type=int, default=4, help="of the gradient check (4)")
@@ -63,18 +66,17 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     torch.set_num_threads(1)
     if "auto" not in args.backends:
         args.backends.insert(0, "auto")
-    results: dict[str, Any] = {"machine": machine(args.device), "seconds": {}, "times_ours": {}}
+    results: dict[str, Any] = {"machine": machine(args.device), "seconds": {}, "times_ours": {}, "agreement": {}}
+    names = installed(args.peers)
     for scene in args.scenes:
         name, size = scene.split(":")
         task = rendering.make_task(name, int(size), args.batch, args.device)
-        found = rendering.compare(task, args.rounds, args.slow_rounds, args.soft, args.backends)
+        others = rendering.rivals(task, names, args.soft)
+        results["agreement"][scene] = rendering.agreement(task, others)
+        found = rendering.compare(task, others, args.rounds, args.slow_rounds, args.backends)
         results["seconds"][scene], results["times_ours"][scene] = found, rendering.ratios(found)
-        print_speed(scene, found)
-    spheres = [
-        row["pytorch3d"] for scene, row in results["times_ours"].items() if scene[0] == "s" and "pytorch3d" in row
-    ]
-    results["forward_vs_pytorch3d"] = min((row["forward"] for row in spheres), default=None)
-    results["forward_backward_vs_pytorch3d"] = min((row["forward_backward"] for row in spheres), default=None)
+        print_speed(scene, found, results["agreement"][scene])
+    results |= smallest_ratios(results["times_ours"])
     sizes = (64,) if args.quick else (64, 128)
     results["gradient_errors"] = gradients.sweep(
         {"sphere": gradients.sphere()}, sizes, args.views, {"edges": ("edges", 1)}
@@ -85,6 +87,32 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         results["bytes_per_pixel"] = rendering.bytes_per_pixel()
     print_summary(results)
     return results
+
+
+def installed(names: Sequence[str]) -> list[str]:
+    """Peers that can be compared with; says which cannot."""
+    from benchmarks import peers
+
+    from genstruct.errors import ConfigError
+
+    if unknown := set(names) - set(peers.PEERS):
+        raise ConfigError(f"--peers are of {', '.join(peers.PEERS)}; got {', '.join(sorted(unknown))}")
+    missing = peers.missing(names)
+    for name in missing:
+        print(f"{name} is not installed and left out: {peers.SOURCES[name]}")
+    return [name for name in names if name not in missing]
+
+
+def smallest_ratios(times_ours: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float | None]:
+    """The least that peers take, times ours: pytorch3d on spheres (None if it was not there), others everywhere."""
+    found: dict[str, float | None] = {"forward_vs_pytorch3d": None, "forward_backward_vs_pytorch3d": None}
+    for peer in ("pytorch3d", "pytorch3d soft", "drtk", "deodr"):
+        scenes = [scene for scene in times_ours if scene[0] == "s" or peer != "pytorch3d"]
+        rows = [times_ours[scene][peer] for scene in scenes if peer in times_ours[scene]]
+        for kind in ("forward", "forward_backward"):
+            if rows:
+                found[f"{kind}_vs_{peer.replace(' ', '_')}"] = min(row[kind] for row in rows)
+    return found
 
 
 def machine(device: str) -> dict[str, object]:
@@ -100,8 +128,8 @@ def machine(device: str) -> dict[str, object]:
     }
 
 
-def print_speed(scene: str, found: Mapping[str, Mapping[str, float]]) -> None:
-    """A table for one scene."""
+def print_speed(scene: str, found: Mapping[str, Mapping[str, float]], alike: Mapping[str, Mapping[str, float]]) -> None:
+    """A table for one scene, and how alike pictures are."""
     from rich.console import Console
     from rich.table import Table
 
@@ -113,16 +141,24 @@ def print_speed(scene: str, found: Mapping[str, Mapping[str, float]]) -> None:
         cells = [f"{row[kind] * 1000:.2f}" for kind in row] + [f"{row[kind] / mine[kind]:.1f}" for kind in row]
         table.add_row(name, *cells)
     Console().print(table)
+    for name, row in alike.items():
+        cosines = f"{row['vertices']:.3f} (vertices) {row['textures']:.3f} (textures)"
+        print(f"{name}: pixels differ by {row['difference']:.4f} ({row['inside']:.4f} inside), coverage x ", end="")
+        print(f"{row['coverage']:.3f}, gradients' cosines {cosines}")
 
 
 def print_summary(results: Mapping[str, Any]) -> None:
     """What the benchmark is asked for, in a few lines."""
     if results["forward_backward_vs_pytorch3d"] is None:
-        print("pytorch3d is not installed (pip install -c constraints.txt '.[bench]'): nothing to compare with")
+        print("no times of pytorch3d on spheres")
     else:
         print(f"pytorch3d takes at least {results['forward_vs_pytorch3d']:.0f} times as long forward on spheres,")
         print(f"and {results['forward_backward_vs_pytorch3d']:.0f} times forward and backward")
     print(f"relative error of image gradients of a textured sphere: {results['gradient_error']:.4f}")
+    for peer in ("drtk", "deodr"):
+        if f"forward_vs_{peer}" in results:
+            both = results[f"forward_backward_vs_{peer}"]
+            print(f"{peer} takes {results[f'forward_vs_{peer}']:.2f} times as long forward, {both:.2f} with backward")
     for kind, row in results.get("growth", {}).items():
         print(f"time grows with {kind} to the power of {row['exponent']:.2f}")
     if results.get("bytes_per_pixel"):

@@ -1,24 +1,44 @@
 """The same pictures by other renderers, each as a function that draws a batch and returns what gradients flow through.
 
-Only what is installed is compared: `pip install -c constraints.txt '.[bench]'` brings pytorch3d.
+Only what is installed is compared. `pip install -c constraints.txt '.[bench]'` brings pytorch3d; deodr (BSD-2) is a
+package of its own name; DRTK (MIT) is built from its source, of which the CPU kernels suffice.
 """
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd import Function
 
 Draw = Callable[[Tensor, Tensor], Tensor]
 """Draws (v [B, V, 3] in pixels and depth, textures [B, 3, h, w]) as [B, 3, H, W]."""
 
+SOURCES = {
+    "pytorch3d": "pip install -c constraints.txt '.[bench]'",
+    "drtk": "build https://github.com/facebookresearch/DRTK",
+    "deodr": "pip install deodr",
+}
+PEERS = tuple(SOURCES)
 
-def available() -> list[str]:
-    """Names of the peers that are installed."""
-    return [name for name in ("pytorch3d",) if find_spec(name)]
+
+class Layout(NamedTuple):
+    """How a renderer keeps its numbers: it is given vertices and textures so, outside what is timed."""
+
+    dtype: torch.dtype = torch.float32
+    memory: torch.memory_format = torch.contiguous_format
+
+
+LAYOUTS = {"deodr": Layout(torch.float64, torch.channels_last)}
+
+
+def missing(names: Sequence[str]) -> list[str]:
+    """Those that are not installed."""
+    return [name for name in names if not find_spec(name)]
 
 
 def pytorch3d_hard(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
@@ -70,3 +90,70 @@ def pytorch3d_soft(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int, layer
         return picture[..., :3].permute(0, 3, 1, 2)
 
     return draw
+
+
+def drtk(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
+    """DRTK's chain as its documentation gives it: hard silhouettes, with gradients from its edge estimator."""
+    from drtk import edge_grad_estimator, interpolate, rasterize, render
+
+    faces, uv_faces = faces.int(), uv_faces.int()
+    corner = torch.tensor([0.5, 0.5, 0.0], device=uv.device)  # its first pixel has its centre at (0, 0)
+    places = uv * 2 - 1
+
+    def draw(v: Tensor, textures: Tensor) -> Tensor:
+        v = v - corner
+        index = rasterize(v, faces, size, size)
+        _, weights = render(v, faces, index)
+        seen = interpolate(places.expand(len(v), -1, -1), uv_faces, index, weights).permute(0, 2, 3, 1)
+        colour = F.grid_sample(textures, seen, padding_mode="border", align_corners=False) * (index >= 0)[:, None]
+        return edge_grad_estimator(v, faces, weights, colour, index)
+
+    return draw
+
+
+def deodr(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
+    """deodr's scenes of one image each, with edges drawn over by a pixel.
+
+    Texture coordinates are linear on the screen and the backs of triangles are not drawn: it has no gradients
+    otherwise. Objects grow by half a pixel all around. Its gradients by textures (0.2.3) are those of the last pixel
+    that reads a texel instead of their sum. Numbers come as in `LAYOUTS`.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from deodr.differentiable_renderer import Scene2D
+        from deodr.triangulated_mesh import TriMeshAdjacencies
+
+    number = int(faces.max()) + 1
+    edges = TriMeshAdjacencies(faces.numpy(), clockwise=False, nb_vertices=number)
+    lit = torch.ones(number, dtype=torch.float64).numpy()
+    every = torch.ones(len(faces), dtype=torch.bool).numpy()
+    colours, black = (torch.zeros(count, dtype=torch.float64).numpy() for count in ((number, 3), (3,)))
+    indices = [each.numpy().astype("uint32") for each in (faces, uv_faces)]
+
+    def scene(v: Tensor, texture: Tensor, texels: Any) -> Any:
+        place, depth = v[:, :2].numpy(), v[:, 2].numpy()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # numpy's, of cross products in a plane
+            outline = edges.edge_on_silhouette(place)
+        return Scene2D(
+            *indices, place, depth, every, texels, lit, colours, every, outline, size, size, 3, texture.numpy(),
+            background_color=black, backface_culling=True, integer_pixel_centers=False,
+        )  # fmt: skip
+
+    class Picture(Function):
+        @staticmethod
+        def forward(context: Any, v: Tensor, textures: Tensor) -> Tensor:
+            texels = (uv.double() * v.new_tensor(textures.shape[:1:-1]) - 0.5).numpy()  # first centre at (0, 0)
+            context.scenes = [scene(*pair, texels) for pair in zip(v, textures.permute(0, 2, 3, 1), strict=True)]
+            drawn = [torch.from_numpy(each.render()[0]) for each in context.scenes]
+            return torch.stack(drawn).permute(0, 3, 1, 2)
+
+        @staticmethod
+        def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+            for each, wanted in zip(context.scenes, gradient.permute(0, 2, 3, 1).contiguous(), strict=True):
+                each.render_backward(wanted.numpy(), make_copies=False)
+            places = torch.stack([torch.from_numpy(each.ij_b) for each in context.scenes])
+            textures = torch.stack([torch.from_numpy(each.texture_b) for each in context.scenes])
+            return F.pad(places, (0, 1)), textures.permute(0, 3, 1, 2)
+
+    return Picture.apply

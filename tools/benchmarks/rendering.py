@@ -4,10 +4,12 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks import peers
@@ -61,14 +63,14 @@ def _bumpy_sheet() -> Mesh:
     return Mesh(torch.stack([x, y, depth], -1), mesh.faces, mesh.uv, mesh.uv_faces)
 
 
-def ours(task: Task, backend: str = "auto") -> peers.Draw:
+def ours(task: Task, backend: str = "auto", cull: Literal["none", "back"] = "none") -> peers.Draw:
     """Our picture with silhouettes, over black."""
     mesh = task.mesh
     edges = topology(mesh.faces)
     uv_faces = mesh.faces if mesh.uv_faces is None else mesh.uv_faces
 
     def draw(v: Tensor, textures: Tensor) -> Tensor:
-        fragments = rasterize(v, mesh.faces, (task.size, task.size), backend=backend)
+        fragments = rasterize(v, mesh.faces, (task.size, task.size), cull, backend=backend)
         uv = interpolate(v, mesh.uv[None], mesh.faces, fragments, uv_faces, backend)
         colour = sample_texture(textures, uv, fragments, backend=backend)
         return antialias_silhouettes(colour, v, mesh.faces, edges, fragments, backend)
@@ -76,23 +78,29 @@ def ours(task: Task, backend: str = "auto") -> peers.Draw:
     return draw
 
 
-def rivals(task: Task, soft: bool) -> dict[str, peers.Draw]:
-    """What is installed to compare with."""
-    found: dict[str, peers.Draw] = {}
+def rivals(task: Task, names: Sequence[str], soft: bool = False) -> dict[str, peers.Draw]:
+    """The peers of `names`, which must be installed; deodr has no CUDA and is left out there."""
     uv_faces = task.mesh.faces if task.mesh.uv_faces is None else task.mesh.uv_faces
     given = task.mesh.faces, task.mesh.uv, uv_faces, task.size
-    if "pytorch3d" in peers.available():
-        found["pytorch3d"] = peers.pytorch3d_hard(*given)
-        if soft:
-            found["pytorch3d soft"] = peers.pytorch3d_soft(*given, layers=10)
+    make = {"pytorch3d": peers.pytorch3d_hard, "drtk": peers.drtk, "deodr": peers.deodr}
+    found = {name: make[name](*given) for name in names if not (name == "deodr" and task.v.is_cuda)}
+    if soft and "pytorch3d" in names:
+        found["pytorch3d soft"] = peers.pytorch3d_soft(*given, layers=10)
     return found
+
+
+def laid_out(task: Task, name: str) -> Task:
+    """The task's numbers as this renderer keeps them."""
+    layout = peers.LAYOUTS.get(name, peers.Layout())
+    textures = task.textures.to(layout.dtype, memory_format=layout.memory)
+    return replace(task, v=task.v.to(layout.dtype), textures=textures)
 
 
 def seconds(draw: peers.Draw, task: Task) -> tuple[float, float]:
     """Of one forward pass, and of one forward and backward pass. Processor time on a CPU, events on CUDA."""
     clock = _cuda_seconds if task.v.is_cuda else _processor_seconds
     v, textures = task.v.clone().requires_grad_(), task.textures.clone().requires_grad_()
-    weights = torch.ones(len(v), 3, task.size, task.size, device=v.device)
+    weights = torch.ones(len(v), 3, task.size, task.size, device=v.device, dtype=v.dtype)
 
     def both() -> None:
         torch.autograd.grad(draw(v, textures), (v, textures), weights)
@@ -118,20 +126,59 @@ def _cuda_seconds(work: Callable[[], object]) -> float:
 
 
 def compare(
-    task: Task, rounds: int, slow_rounds: int, soft: bool, backends: Sequence[str]
+    task: Task, others: Mapping[str, peers.Draw], rounds: int, slow_rounds: int, backends: Sequence[str]
 ) -> dict[str, dict[str, float]]:
     """Median seconds of each renderer, in turn; slow ones (over 50 times ours) take part in fewer rounds."""
     draws = {"ours" if name == "auto" else f"ours, {name}": ours(task, name) for name in backends}
-    draws |= rivals(task, soft)
+    draws |= {"ours, backs culled": ours(task, cull="back")} if "deodr" in others else {}
+    for draw in draws.values():  # compile and warm up
+        seconds(draw, task)
+    draws |= others
+    tasks = {name: laid_out(task, name) for name in draws}
     times: dict[str, list[tuple[float, float]]] = {name: [] for name in draws}
-    for name in backends:  # compile and warm up
-        seconds(ours(task, name), task)
     for number in range(rounds):
         for name, draw in draws.items():
             slow = bool(times[name]) and times[name][0][0] > 50 * times["ours"][0][0]
             if not slow or number < slow_rounds:
-                times[name].append(seconds(draw, task))
+                times[name].append(seconds(draw, tasks[name]))
     return {name: _medians(pairs) for name, pairs in times.items()}
+
+
+def agreement(task: Task, others: Mapping[str, peers.Draw], images: int = 2) -> dict[str, dict[str, float]]:
+    """How alike the first pictures of others are to ours, so that all are timed at the same work.
+
+    Returns:
+        By name: "difference", mean absolute, of all pixels; "inside", of those that both cover wholly; "coverage", of
+        the summed coverage over ours; cosines of gradients by "vertices" (on the screen) and "textures", of the
+        pictures weighted by smooth random fields.
+    """
+    part = replace(task, v=task.v[:images], textures=task.textures[:images])
+    mine = _answer(ours(part), part)
+    found = {name: _answer(draw, laid_out(part, name)) for name, draw in others.items()}
+    return {name: _alike(answer, mine) for name, answer in found.items()}
+
+
+def _answer(draw: peers.Draw, task: Task) -> tuple[Tensor, ...]:
+    """Picture, coverage, gradients by vertices on the screen and by textures."""
+    v, textures = task.v.clone().requires_grad_(), task.textures.clone().requires_grad_()
+    rough = torch.randn(1, 3, 6, 6, generator=torch.Generator().manual_seed(1)).to(v)
+    field = F.interpolate(rough, size=(task.size, task.size), mode="bilinear")
+    picture = draw(v, textures)
+    by_v, by_textures = torch.autograd.grad((picture * field).sum(), (v, textures))
+    with torch.no_grad():
+        coverage = draw(task.v, torch.ones_like(task.textures))[:, :1]
+    return tuple(each.detach().float() for each in (picture, coverage, by_v[..., :2], by_textures))
+
+
+def _alike(other: tuple[Tensor, ...], mine: tuple[Tensor, ...]) -> dict[str, float]:
+    whole = (torch.minimum(other[1], mine[1]) > 0.999).expand_as(mine[0])
+    return {
+        "difference": float((other[0] - mine[0]).abs().mean()),
+        "inside": float((other[0] - mine[0]).abs()[whole].mean()),
+        "coverage": float(other[1].sum() / mine[1].sum()),
+        "vertices": float(F.cosine_similarity(other[2].flatten(), mine[2].flatten(), 0)),
+        "textures": float(F.cosine_similarity(other[3].flatten(), mine[3].flatten(), 0)),
+    }
 
 
 def _medians(pairs: Sequence[tuple[float, float]]) -> dict[str, float]:
