@@ -1,16 +1,16 @@
-"""Warps of planes: pictures of a painted wall computed ray by ray, agreement with OpenCV, exact gradients."""
+"""Warps of planes: pictures of a painted wall computed ray by ray, agreement with kornia, exact gradients."""
 
 import jaxtyping
-import numpy as np
 import pytest
 import torch
+from kornia.geometry.transform import warp_perspective
 
-from genstruct.errors import ShapeError
+from genstruct.errors import ConfigError, ShapeError
 from genstruct.geometry.camera import Camera
-from genstruct.geometry.plane import Plane, plane_homography
+from genstruct.geometry.plane import Homography, Plane, plane_homography
 from genstruct.geometry.rotation import about_x, about_y, from_axis_angle
 from genstruct.render.layers import affine
-from genstruct.render.planes import warp_plane
+from genstruct.render.planes import warp_back, warp_plane
 
 D = torch.float64
 kinds = pytest.mark.parametrize("orthographic", [False, True], ids=["perspective", "orthographic"])
@@ -75,19 +75,57 @@ def test_a_wall_that_turns_away_shrinks_like_a_layer():
     torch.testing.assert_close(both, grown)
 
 
-def test_warps_are_those_of_opencv():
-    cv2 = pytest.importorskip("cv2")
+def test_warps_are_those_of_a_peer():
     size = (40, 56)
     view, plane = camera(size), Plane.facing(torch.tensor([0.4], dtype=D), 0.2)
     turn = from_axis_angle(torch.tensor([[0.3, 0.4, -0.2]], dtype=D))
-    picture = torch.rand(1, 3, 5, 7, dtype=D, generator=torch.Generator().manual_seed(0))
-    picture = torch.nn.functional.interpolate(picture, size, mode="bicubic")
-    half = np.array([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]])  # its pixel centres are whole numbers
-    matrix = np.linalg.inv(half) @ plane_homography(plane, turn, view).matrix[0].numpy() @ half
-    expected = cv2.warpPerspective(picture[0].permute(1, 2, 0).float().numpy(), matrix, (size[1], size[0]))
-    ours = warp_plane(picture, plane, turn, view)[0].permute(1, 2, 0).numpy()
-    # It rounds places to 1/32 pixel.
-    assert np.abs(ours - expected).mean() < 0.003 and np.abs(ours - expected).max() < 0.05
+    picture = torch.rand(1, 3, *size, dtype=D, generator=torch.Generator().manual_seed(0))
+    half = torch.tensor([[1, 0, 0.5], [0, 1, 0.5], [0, 0, 1]], dtype=D)  # its pixel centres are whole numbers
+    matrix = half.inverse() @ plane_homography(plane, turn, view).matrix @ half
+    expected = warp_perspective(picture, matrix, size, align_corners=True)
+    assert (expected == 0).double().mean() < 0.5
+    torch.testing.assert_close(warp_plane(picture, plane, turn, view), expected)
+
+
+def shrunk(picture, across, down, samples):
+    """The picture at 1 / across of its width and 1 / down of its height, its border repeated."""
+    back = Homography(torch.diag(torch.tensor([across, down, 1], dtype=D))[None], *PLAIN)
+    return warp_back(picture, back, "replicate", samples)[:, :, : int(SIDE / down), : int(SIDE / across)]
+
+
+PLAIN = torch.tensor([[0, 0, 1]], dtype=D), torch.ones(1, dtype=D)
+SIDE = 48
+STRIPES = (torch.arange(SIDE) % 2).to(D).expand(1, 1, SIDE, SIDE)
+CHECKERS = (STRIPES - STRIPES.mT).abs()
+
+
+@pytest.mark.parametrize(("shrink", "samples"), [(1.6, 3), (1.9, 3), (2.4, 4), (3.3, 6), (4.4, 8)])
+def test_a_fine_checkerboard_that_shrinks_becomes_its_mean(shrink, samples):
+    inside = (..., slice(2, -2), slice(2, -2))
+    assert (shrunk(CHECKERS, shrink, shrink, 1)[inside] - 0.5).abs().max() > 0.3  # aliases
+    assert (shrunk(CHECKERS, shrink, shrink, samples)[inside] - 0.5).abs().max() < 0.05
+
+
+def test_what_only_shrinks_in_width_is_not_blurred_in_height():
+    narrow = shrunk(STRIPES, 2.2, 1, 4)
+    assert (narrow[..., 2:-2] - 0.5).abs().max() < 0.06
+    torch.testing.assert_close(shrunk(STRIPES.mT, 2.2, 1, 4), STRIPES.mT[..., : narrow.shape[-1]])
+
+
+def test_shrinking_is_that_of_resizing():
+    picture = torch.rand(1, 3, SIDE, SIDE, dtype=D, generator=torch.Generator().manual_seed(0))
+    small = torch.nn.functional.interpolate(picture, (SIDE // 2,) * 2, mode="bilinear", antialias=True)
+    ours, plain = shrunk(picture, 2, 2, 6), shrunk(picture, 2, 2, 1)
+    inside = (..., slice(2, -2), slice(2, -2))
+    assert (ours - small)[inside].square().mean().sqrt() < 0.2 * (plain - small)[inside].square().mean().sqrt()
+
+
+@kinds
+def test_no_turn_gives_the_picture_back_with_many_samples_too(orthographic):
+    picture = torch.rand(2, 3, 9, 13, dtype=D)
+    plane, still = Plane.facing(torch.tensor(0.1, dtype=D), 0.3), torch.eye(3, dtype=D)[None]
+    kept = warp_plane(picture, plane, still, camera((9, 13), orthographic), samples=3)
+    torch.testing.assert_close(kept, picture, atol=1e-9, rtol=0)
 
 
 @kinds
@@ -125,27 +163,28 @@ def test_a_floor_ends_at_its_horizon():
 
 
 @kinds
-@pytest.mark.parametrize("fill", ["zero", "replicate"])
-def test_gradients_are_exact(orthographic, fill):
+@pytest.mark.parametrize(("fill", "samples"), [("zero", 1), ("replicate", 1), ("zero", 3)])
+def test_gradients_are_exact(orthographic, fill, samples):
     picture = torch.rand(1, 1, 4, 5, dtype=D, generator=torch.Generator().manual_seed(1))
     view = camera((4, 5), orthographic)
     normal = Plane.facing(torch.tensor([0.3], dtype=D), 0.2).normal
-    vector = torch.tensor([[0.21, -0.13, 0.17]], dtype=D)
+    vector = torch.tensor([[0.21, -0.13, 0.17]], dtype=D) * (1 if samples == 1 else 4)  # shrinks
     inputs = [value.clone().requires_grad_() for value in (picture, normal, vector, view.world_to_camera)]
 
     def warped(image, normal, vector, pose):
         return warp_plane(
-            image, Plane(normal), from_axis_angle(vector), Camera(pose, view.intrinsics, orthographic), fill
+            image, Plane(normal), from_axis_angle(vector), Camera(pose, view.intrinsics, orthographic), fill, samples
         )
 
     assert torch.autograd.gradcheck(warped, inputs)
 
 
-def test_gradients_are_finite_where_a_plane_passes_the_camera():
+@pytest.mark.parametrize("samples", [1, 3])
+def test_gradients_are_finite_where_a_plane_passes_the_camera(samples):
     picture = torch.rand(1, 1, 16, 16)
     normal = torch.tensor([[0.0, 1, 0.05]], requires_grad=True)  # nearly seen from its edge
     view = Camera.orbit(0.0, 0.0, 1.0, 4.0, (16, 16))
-    warped = warp_plane(picture, Plane(normal), about_x(torch.tensor([0.04])), view)
+    warped = warp_plane(picture, Plane(normal), about_x(torch.tensor([0.04])), view, samples=samples)
     warped.sum().backward()
     assert torch.isfinite(warped).all() and torch.isfinite(normal.grad).all()
 
@@ -166,3 +205,8 @@ def test_wrong_input_is_named(image, message, monkeypatch):
     view = Camera.orbit(0.0, 0.0, 3.0, 8.0, (8, 8))
     with pytest.raises(ShapeError, match=message):
         warp_plane(image, Plane.facing(torch.zeros(2), 0.0), about_y(torch.zeros(2)), view)
+
+
+def test_no_samples_are_refused():
+    with pytest.raises(ConfigError, match="samples must be at least 1, got 0"):
+        shrunk(CHECKERS, 2, 2, 0)
