@@ -29,6 +29,7 @@ LABELS = {
     "oracle_flip_share": "share of masks better flipped",
 }
 SHOWN_FAILURES = 20
+SEGMENTER = "segmenter:"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -72,7 +73,8 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--features",
         default="random-conv",
-        help="random-conv (fixed random filters), or file:PATH (torchvision inception_v3 or resnet weights)",
+        help="random-conv (fixed random filters), segmenter:RUN_OR_FILE (a segmenter's encoder, which knows what such "
+        "objects look like), or file:PATH (torchvision inception_v3 or resnet weights)",
     )
     parser.add_argument(
         "--size", type=_pixels, default=None, help="bring all to this many pixels first (what the features want)"
@@ -126,7 +128,12 @@ def _masks(args: argparse.Namespace) -> int:
 def _samples(args: argparse.Namespace) -> int:
     from genstruct.metrics.evaluation import score_sample_folder
 
-    report = score_sample_folder(args.samples, args.real, args.features, args.limit, size=args.size)
+    features = args.features
+    if features.startswith(SEGMENTER):
+        from genstruct.segmentation.features import segmenter_features
+
+        features = segmenter_features(Path(features.removeprefix(SEGMENTER)))
+    report = score_sample_folder(args.samples, args.real, features, args.limit, size=args.size)
     _show_failures(report.failures, report.samples + report.real)
     _show_samples(_console(args.json), report)
     _write_json(args.json, report.to_json())

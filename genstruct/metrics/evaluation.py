@@ -14,7 +14,7 @@ from genstruct.errors import DataError, ImageError
 from genstruct.metrics import segmentation
 from genstruct.metrics.bootstrap import interval, resampled_ratios
 from genstruct.metrics.distribution import KernelDistance, kernel_distance
-from genstruct.metrics.features import extract, feature_network, whitened
+from genstruct.metrics.features import FeatureNetwork, extract, feature_network, whitened
 from genstruct.metrics.folders import Failure, Truth, find_truth, list_pictures, match, read_mask, read_square
 
 MEANS = (
@@ -205,7 +205,7 @@ def summarise(images: list[ImageScores], protocol: MaskProtocol) -> tuple[dict[s
 def score_sample_folder(
     samples: Path,
     real: Path,
-    features: str = "random-conv",
+    features: str | FeatureNetwork = "random-conv",
     limit: int | None = None,
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
@@ -216,7 +216,7 @@ def score_sample_folder(
     Args:
         samples: Folder of generated pictures.
         real: Folder of real ones.
-        features: See `genstruct.metrics.features`.
+        features: A name, see `genstruct.metrics.features`, or a network.
         limit: Use the first so many of each folder.
         batch: Pictures at a time.
         progress: Told how many are done, of how many.
@@ -226,7 +226,7 @@ def score_sample_folder(
     Raises:
         DataError: Too few readable pictures. Single pictures that fail are in the report.
     """
-    network = feature_network(features)
+    network = feature_network(features) if isinstance(features, str) else features
     listed = {folder: list_pictures(folder)[:limit] for folder in (samples, real)}
     total = sum(map(len, listed.values()))
     done, failures, found = 0, [], []

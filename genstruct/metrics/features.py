@@ -4,6 +4,8 @@
   is downloaded; it sees colour, texture and coarse layout, not meaning. Features are whitened by the real set.
 - `file:PATH`: weights of torchvision's inception_v3 or resnet18/34/50/101/152 in a local file; the architecture is read
   off the weights. Numbers from different files or networks are not comparable, so the digest is in the name.
+
+A network of another source can be given as a `FeatureNetwork` (`genstruct.segmentation.features` makes one).
 """
 
 import hashlib

@@ -49,12 +49,18 @@ class UNet(nn.Module):
 
     def forward(self, images: Float[Tensor, "batch channels h w"]) -> Float[Tensor, "batch outputs h w"]:
         height, width = images.shape[-2:]
+        kept = self.contracted(images)
+        x = kept[-1]
+        for block, skip in zip(self.up, kept[-2::-1], strict=True):
+            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
+            x = block(torch.cat([x, skip], 1))
+        return self.head(x)[..., :height, :width]
+
+    def contracted(self, images: Float[Tensor, "batch channels h w"]) -> list[Float[Tensor, "batch _ _ _"]]:
+        """Maps of the contracting half, from full resolution (padded to a multiple) downwards, one for each width."""
         x = pad_to_multiple(images * 2 - 1, 2 ** (len(self.down) - 1))
         kept: list[Tensor] = []
         for block in self.down:
             x = block(F.avg_pool2d(x, 2) if kept else x)
             kept.append(x)
-        for block, skip in zip(self.up, kept[-2::-1], strict=True):
-            x = F.interpolate(x, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-            x = block(torch.cat([x, skip], 1))
-        return self.head(x)[..., :height, :width]
+        return kept
