@@ -160,7 +160,10 @@ def print_summary(results: Mapping[str, Any]) -> None:
             both = results[f"forward_backward_vs_{peer}"]
             print(f"{peer} takes {results[f'forward_vs_{peer}']:.2f} times as long forward, {both:.2f} with backward")
     for kind, row in results.get("growth", {}).items():
-        print(f"time grows with {kind} to the power of {row['exponent']:.2f}")
+        if kind == "together":
+            print(f"most triangles at most pixels take {row['times_sum']:.2f} times the sum of both costs")
+        else:
+            print(f"time grows with {kind} to the power of {row['exponent']:.2f}")
     if results.get("bytes_per_pixel"):
         print(f"peak extra memory without textures: {results['bytes_per_pixel']:.0f} bytes a pixel and image")
 

@@ -54,10 +54,17 @@ def test_a_peer_that_draws_the_same_agrees_and_another_scale_does_not(tool):
     assert found["bright"]["inside"] > 0.1 and found["bright"]["coverage"] == pytest.approx(2)
 
 
+def test_growth_is_the_slope_over_logarithms(tool):
+    from benchmarks import rendering
+
+    assert rendering._slope({10: 3.0, 100: 300.0, 1000: 30000.0}) == pytest.approx(2)
+    assert rendering._slope({10: 3.0, 100: 3.0}) == pytest.approx(0)
+
+
 def test_deodr_draws_what_we_draw(tool):
     pytest.importorskip("deodr", reason="the peer is not in any extra")
     from benchmarks import rendering
 
     task = rendering.make_task("s320", 64, 2)
     row = rendering.agreement(task, rendering.rivals(task, ["deodr"]))["deodr"]
-    assert row["inside"] < 0.02 and row["coverage"] == pytest.approx(1.03, abs=0.02) and row["vertices"] > 0.9
+    assert row["inside"] < 0.02 and row["coverage"] == pytest.approx(1.03, abs=0.02) and row["vertices"] > 0.8

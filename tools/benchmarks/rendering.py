@@ -1,5 +1,8 @@
 """Speed, growth and memory of the mesh renderer, beside other renderers, in turn in one process."""
 
+import contextlib
+import ctypes
+import gc
 import math
 import statistics
 import time
@@ -199,22 +202,31 @@ def growth(faces: Sequence[int], sizes: Sequence[int], batch: int, rounds: int) 
 
     Returns:
         By "faces" and "sizes": seconds by number, and "exponent", the slope over the logarithms (of the side, for
-        sizes: 2 is in proportion to pixels).
+        sizes: 2 is in proportion to pixels). By "together": "seconds" for most triangles at most pixels, and
+        "times_sum", those over what they would be if both costs were added: about 1, or many if they multiplied.
     """
-    found: dict[str, dict[str, float]] = {}
-    for kind, tasks in {
-        "faces": {number: make_task(f"s{number}", 128, batch) for number in faces},
-        "sizes": {size: make_task("s5120", size, batch) for size in sizes},
-    }.items():
-        times = {}
-        for number, task in tasks.items():
-            draw = ours(task)
-            times[number] = statistics.median(seconds(draw, task)[1] for _ in range(rounds))
-        logs = torch.tensor([[math.log(number), math.log(value)] for number, value in times.items()])
-        spread = logs - logs.mean(0)
-        slope = float((spread[:, 0] * spread[:, 1]).sum() / spread[:, 0].square().sum())
-        found[kind] = {**{str(number): value for number, value in times.items()}, "exponent": slope}
-    return found
+
+    def measured(number: int, size: int) -> float:
+        task = make_task(f"s{number}", size, batch)
+        draw = ours(task)
+        return statistics.median(seconds(draw, task)[1] for _ in range(rounds))
+
+    by_faces = {number: measured(number, 128) for number in faces}
+    by_size = {size: measured(5120, size) for size in sizes}
+    both, small = measured(faces[-1], sizes[-1]), measured(5120, 128)
+    added = by_faces[faces[-1]] + by_size[sizes[-1]] - small
+    return {
+        "faces": {**{str(number): value for number, value in by_faces.items()}, "exponent": _slope(by_faces)},
+        "sizes": {**{str(size): value for size, value in by_size.items()}, "exponent": _slope(by_size)},
+        "together": {"seconds": both, "times_sum": both / added},
+    }
+
+
+def _slope(times: Mapping[int, float]) -> float:
+    """Of the straight line through the logarithms."""
+    logs = torch.tensor([[math.log(number), math.log(value)] for number, value in times.items()])
+    spread = logs - logs.mean(0)
+    return float((spread[:, 0] * spread[:, 1]).sum() / spread[:, 0].square().sum())
 
 
 def bytes_per_pixel(size: int = 64, batch: int = 256) -> float | None:
@@ -234,10 +246,18 @@ def bytes_per_pixel(size: int = 64, batch: int = 256) -> float | None:
 
     both(task.v[:1].clone().requires_grad_())
     v = task.v.clone().requires_grad_()
+    _return_free_memory()
     reset.write_text("5")  # the peak starts again from what is held now
     before = _kilobytes(status, "VmRSS")
     both(v)
     return (_kilobytes(status, "VmHWM") - before) * 1024 / (batch * size * size)
+
+
+def _return_free_memory() -> None:
+    """What was used before and is kept for later would otherwise be used without being counted."""
+    gc.collect()
+    with contextlib.suppress(OSError, AttributeError):  # of the GNU C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _kilobytes(status: Path, key: str) -> int:
