@@ -100,7 +100,7 @@ def write_turn(
 ) -> None:
     """Draw a turn around a mesh into a film, an animated picture, a sheet or a folder (see `write_frames`).
 
-    Frames are drawn and written a few at a time; nothing is at `path` before all are done.
+    Frames are drawn a few at a time; nothing is at `path` before all are done.
 
     Args:
         mesh: A batch of one, on any device. It turns about the world's origin.

@@ -1,24 +1,26 @@
 """Frames as a file: film (mp4), animated picture (gif), sheet (png) or folder; whole or not at all."""
 
 import contextlib
+import itertools
 import math
 import re
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as iio
 import numpy as np
 from PIL import Image
 
 from genstruct.errors import ConfigError, MissingDependency, OutputError, ShapeError
-from genstruct.export.images import Pixels, write_png
+from genstruct.export.images import Pixels, write_bytes, write_png
 
 FORMATS = (".mp4", ".gif", ".png")
 """Endings; a name without any is that of a folder."""
 MOST_PIXELS = {".gif": 256_000_000, ".png": 64_000_000}
-"""Of all frames of what is put together in memory: some 970 of 512 px in a gif, 970 of 256 px in a sheet."""
+"""Of all frames of what is put together in memory: some 970 of 512 px in a gif (2.3 GB), 970 of 256 px in a sheet."""
 FASTEST = {".mp4": 120.0, ".gif": 50.0}
 """Most frames a second: viewers show a gif's frames of less than 2/100 s slowly."""
 LONGEST = {".gif": 655.0}
@@ -221,15 +223,12 @@ def _write_folder(path: Path, frames: Iterator[Pixels], count: int, fps: float |
 
 
 def _write_gif(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
+    first = next(frames)
+    _check_pixels(path, count, first.shape[:2])
+    few = np.stack([_few_colours(frame) for frame in itertools.chain([first], frames)])
     delays = [10 * (round((n + 1) * 100 / fps) - round(n * 100 / fps)) for n in range(count)]  # ms
-    few: list[Pixels] = []
-    for frame in frames:
-        if not few:
-            _check_pixels(path, count, frame.shape[:2])
-        few.append(_few_colours(frame))
-    with _partial(path) as partial, iio.imopen(partial, "w", plugin="pillow") as file:
-        for frame in few:
-            file.write(frame, duration=delays, loop=0)
+    # By way of memory: given a place that turns out to be full, imageio tries again, loudly, when it is collected.
+    write_bytes(path, iio.imwrite("<bytes>", few, extension=".gif", is_batch=True, duration=delays, loop=0))
 
 
 def _few_colours(frame: Pixels) -> Pixels:
@@ -245,22 +244,31 @@ def _write_mp4(path: Path, frames: Iterator[Pixels], count: int, fps: float | in
     _check_ffmpeg()
     with _partial(path) as partial:
         try:
-            with iio.imopen(partial, "w", plugin="FFMPEG") as film:
-                film.write(
-                    map(_even, frames),
-                    is_batch=True,
-                    fps=fps,
-                    codec="libx264",
-                    macro_block_size=1,
-                    ffmpeg_log_level="error",
-                    output_params=["-crf", f"{QUALITY}", "-vf", f"{_MATRIX},{_MARKS}", "-movflags", "+faststart"],
-                )
+            with _encoder(partial, fps) as film:
+                for frame in frames:
+                    film.append_data(_even(frame))
+            if not _is_whole(partial):
+                raise OSError("ffmpeg has failed")
         except OSError as error:
-            if error.errno is not None:
+            if error.errno is not None:  # imageio gives none when ffmpeg has ended before its time
                 raise
-            raise _unencoded(path) from error  # what imageio raises when ffmpeg has ended before its time
-        if not _is_whole(partial):
-            raise _unencoded(path)
+            advice = "ffmpeg gives its reason above; make room, or write .gif or a folder"
+            raise OutputError(f"{path} cannot be encoded ({advice})") from error
+
+
+@contextlib.contextmanager
+def _encoder(path: Path, fps: float | int) -> Iterator[Any]:
+    """imageio's writer, which is closed after errors too: else ffmpeg would go on when its place is taken away."""
+    with iio.imopen(path, "w", plugin="FFMPEG") as film:
+        writer = film.legacy_get_writer(
+            fps=fps,
+            codec="libx264",
+            macro_block_size=1,
+            ffmpeg_log_level="error",
+            output_params=["-crf", f"{QUALITY}", "-vf", f"{_MATRIX},{_MARKS}", "-movflags", "+faststart"],
+        )
+        with contextlib.closing(writer):
+            yield writer
 
 
 def _is_whole(film: Path) -> bool:
@@ -269,12 +277,6 @@ def _is_whole(film: Path) -> bool:
         return False
     with film.open("rb") as file:
         return b"moov" in file.read(64)
-
-
-def _unencoded(path: Path) -> OutputError:
-    return OutputError(
-        f"{path} cannot be encoded (ffmpeg gives its reason above); make room, or write .gif or a folder"
-    )
 
 
 def _even(frame: Pixels) -> Pixels:

@@ -175,9 +175,11 @@ def test_ctrl_c_leaves_no_file(meshes, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status", "said"), [(signal.SIGINT, 130, "genstruct: interrupted\n"), (signal.SIGTERM, 143, "")]
+)
 @pytest.mark.parametrize("name", ["turn.mp4", "turn.gif", "turn.png", "turn"])
-def test_a_signal_leaves_nothing_and_what_was_there(meshes, tmp_path, monkeypatch, name, number, status):
+def test_a_signal_leaves_nothing_and_what_was_there(meshes, tmp_path, monkeypatch, capfd, name, number, status, said):
     before = signal.getsignal(signal.SIGTERM)
 
     @contextmanager
@@ -194,6 +196,7 @@ def test_a_signal_leaves_nothing_and_what_was_there(meshes, tmp_path, monkeypatc
     assert files() == there
     assert draw(meshes / "ball.glb", tmp_path / "new" / name) == status
     assert list((tmp_path / "new").rglob("*")) == []
+    assert capfd.readouterr().err == 2 * said  # and nothing from an encoder that lost its place
     assert signal.getsignal(signal.SIGTERM) is before
 
 

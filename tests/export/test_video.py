@@ -228,7 +228,7 @@ def test_an_ffmpeg_that_fails_leaves_nothing_and_says_why(tmp_path, monkeypatch,
         warnings.simplefilter("ignore", ResourceWarning)
         said = complaint(tmp_path / "turn.mp4")
         gc.collect()
-    assert said.startswith(f"{tmp_path / 'turn.mp4'} cannot be encoded (ffmpeg gives its reason above)")
+    assert said.startswith(f"{tmp_path / 'turn.mp4'} cannot be encoded (ffmpeg gives its reason above")
     assert "no room" in capfd.readouterr().err
     assert listed(tmp_path) == ["program"]
 
