@@ -30,6 +30,8 @@ def antialias_silhouettes(
       folds, and edges with three and more triangles, whatever their winding.
     - It counts if the inner pixel shows its surface or something nearer, and the outer pixel something behind it.
     - Of several edges between the same two pixels the outermost counts; of two that face each other, the nearer.
+    - An edge that another outline hides within a pixel does not count, even if the one counts in rows and the other in
+      columns: nested and joined parts have one outline.
     - The gradient of a share uses colours continued to the edge from the two nearest pixels on each side of it; the
       picture does not, so that it is not exactly the integral of that gradient where colours change towards an edge.
     - Shares of one pixel that sum to more than 1 are scaled to 1: values never leave the range of the image.

@@ -42,6 +42,32 @@ def test_sides_cover_their_share_of_pixels(backend, edges):
     assert column.sum().item() == pytest.approx(bottom - top, abs=1e-5)
 
 
+@each_backend
+@pytest.mark.parametrize("width", [0.1, 0.4, 0.6, 0.9])
+def test_a_bar_thinner_than_a_pixel_has_its_width_and_slope_where_a_centre_sees_it(backend, width):
+    v, faces = rectangle(3.47 - 0.4 * width, 0, 3.47 + 0.6 * width, 12)  # both sides cut pixel 3
+    (p,) = checkable(v)
+    picture = coverage(p, faces, (12, 10), backend)
+    assert picture.min() >= 0 and picture.max() <= 1
+    assert picture[0, 0, 6].sum().item() == pytest.approx(width, abs=1e-5)
+    (gradient,) = torch.autograd.grad(picture[0, 0, 6].sum(), p)
+    right = v[0, :, 0] > 3.47
+    assert gradient[0, right, 0].sum().item() == pytest.approx(1, abs=1e-5)
+    assert gradient[0, ~right, 0].sum().item() == pytest.approx(-1, abs=1e-5)
+
+
+@each_backend
+def test_a_bar_that_no_centre_sees_needs_more_samples(backend):
+    v, faces = rectangle(3.55, 0, 3.95, 12)
+    assert (coverage(v, faces, (12, 10), backend) == 0).all()
+    (p,) = checkable(v)
+    fine = coverage(p * torch.tensor([4.0, 4.0, 1.0]), faces, (48, 40), backend)
+    row = torch.nn.functional.avg_pool2d(fine, 4)[0, 0, 6].sum()
+    (gradient,) = torch.autograd.grad(row, p)
+    assert row.item() == pytest.approx(0.4, abs=1e-5)
+    assert gradient[0, v[0, :, 0] > 3.7, 0].sum().item() == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.parametrize("angle", [0.0, 0.3, 0.8, 1.2])
 def test_the_area_of_a_turned_square_and_its_slope_are_right(angle):
     def area(side):
@@ -152,6 +178,29 @@ def test_sheets_that_meet_count_their_border_once(backend):
 def test_of_edges_between_the_same_pixels_the_outermost_counts(backend):
     v, faces = join(rectangle(0, 0, 5.6, 12, depth=2.0), rectangle(0, 0, 5.9, 12, depth=2.1))
     assert coverage(v, faces, (12, 12), backend)[0, 0, 6].sum().item() == pytest.approx(5.9, abs=1e-5)
+
+
+def slanted(top, bottom, depth):
+    """A sheet with a side from (top, 2) to (bottom, 22); the others lie outside of pictures or are level."""
+    v = torch.tensor([[-1, 2, depth], [-1, 22, depth], [bottom, 22, depth], [top, 2, depth]])[None]
+    return v, torch.tensor([[0, 1, 2], [0, 2, 3]])
+
+
+@each_backend
+@pytest.mark.parametrize("shift", [0.0, 0.37, 0.74])
+@pytest.mark.parametrize("sides", [((4.0, 23.6), (4.5, 24.9)), ((4.2, 23.9), (4.5, 24.6)), ((5.0, 24.6), (4.3, 24.9))])
+def test_an_outline_within_another_counts_neither_in_rows_nor_in_columns(backend, sides, shift):
+    # One side is counted in rows, the other in columns; within a pixel of each other they are one outline of 20 rows.
+    v, faces = join(slanted(*sides[0], 2.0), slanted(*sides[1], 2.1))
+    (p,) = checkable(v + torch.tensor([shift, 0.0, 0.0]))
+    area = coverage(p, faces, (24, 28), backend).sum()
+    (gradient,) = torch.autograd.grad(area, p)
+    right = v[0, :, 0] > 0
+    assert gradient[0, right, 0].sum().item() == pytest.approx(20, abs=1.5)  # corners take a pixel
+    outer = [max(top, other) for top, other in zip(*sides, strict=True)]
+    if sides[1] == tuple(outer):
+        assert gradient[0, :4][right[:4], 0].abs().sum().item() <= 1
+        assert area.item() == pytest.approx(20 * (sum(outer) / 2 + shift), abs=3)
 
 
 @each_backend

@@ -25,6 +25,10 @@ def scenes(dtype):
     yield "ball", v, round_faces[None], SIZE, True, "back"
     v, faces = soup(8, SIZE, dtype=dtype)
     yield "lists", v, torch.stack([faces, faces.flip(0).roll(1, 1)]), SIZE, False, "none"
+    sides = [[[-1, 0], [-1, 8], [7.4, 8], [-0.5, 0]], [[-1, 0], [-1, 8], [8.0, 8], [-0.1, 0]]]  # one hides the other
+    flat = torch.tensor(sides, dtype=dtype).flatten(0, 1)
+    v = torch.cat([flat, torch.tensor([2.0, 2.1], dtype=dtype).repeat_interleave(4)[:, None]], 1)[None]
+    yield "nested", v, torch.tensor([[0, 1, 2], [0, 2, 3], [4, 5, 6], [4, 6, 7]])[None], SIZE, False, "none"
     if dtype == torch.float32:
         v, faces = join(rectangle(1.3, 2.2, 34.6, 38.1, 3.0), rectangle(0, 0, 5, 40.0, 2.0))
         yield "large", v, faces[None], (40, 36), False, "none"
@@ -102,7 +106,7 @@ def compile_all():
         ours.rasterize(v, faces[None], (40, 36), "none", 1e-3, False)
         index, depth = torch.zeros(2, 40, 36, dtype=torch.int32), v.new_ones(2, 40, 36)
         differentiate(ours, v, faces[None], Fragments(index, depth))
-    assert len(done) == 11, done  # two are called pull_back
+    assert len(done) == 12, done  # two are called pull_back
 
 
 if __name__ == "__main__":

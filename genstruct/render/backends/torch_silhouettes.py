@@ -7,7 +7,7 @@ columns of named tuples, one row for each.
 from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Int32
 from torch import Tensor
 
 from genstruct.render.backends import triangle
@@ -142,22 +142,18 @@ def find_crossings(
     v: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "lists faces 3"], topology: Topology, fragments: Fragments
 ) -> Crossings:
     """Crossings of the whole batch, ordered by image, kind and pixel (kind 2 last in each image)."""
-    image, edge, side = _silhouette_edges(v, faces, topology, fragments)
-    visits = _visit(v, topology, image, edge, side, fragments)
-    visits = _select(visits, _visible(v, faces, visits, fragments))
+    edges = _silhouette_edges(v, faces, topology, fragments)
+    visits, others = (_visit(v, topology, *edges, fragments, across) for across in (False, True))
+    visits, others = (_select(each, _visible(v, faces, each, fragments)) for each in (visits, others))
     visits = _settle(visits, fragments.size)
-    width = fragments.size[1]
-    second = visits.pixel + torch.where(visits.steep, 1, width)
-    inner, outer = (
-        torch.where(visits.backward, second, visits.pixel),
-        torch.where(visits.backward, visits.pixel, second),
-    )
     ends = topology.edges[triangle.shared(topology.edges, visits.image), visits.edge]
-    found = Crossings(visits.image, (~visits.steep).long(), inner, outer, ends[:, 0], ends[:, 1])
+    found = Crossings(visits.image, (~visits.steep).long(), *_pair(visits, fragments.size[1]), ends[:, 0], ends[:, 1])
+    counted = ~_hidden(visits, others, fragments.index)
+    kept = Crossings(*(column[counted] for column in found))
     if not topology.parts:
-        return found
+        return kept
     met = _meetings(v, faces, topology, fragments, found)
-    return Crossings(*(torch.cat(columns) for columns in zip(found, met, strict=True)))
+    return Crossings(*(torch.cat(columns) for columns in zip(kept, met, strict=True)))
 
 
 def _silhouette_edges(v, faces, topology: Topology, fragments: Fragments) -> tuple[Tensor, Tensor, Tensor]:
@@ -179,12 +175,15 @@ def _silhouette_edges(v, faces, topology: Topology, fragments: Fragments) -> tup
     return image, edge, side[image, edge]
 
 
-def _visit(v, topology: Topology, image: Tensor, edge: Tensor, side: Tensor, fragments: Fragments) -> _Visits:
-    """All crossings of edges with lines of pixel centres whose two pixels lie in the image."""
+def _visit(
+    v, topology: Topology, image: Tensor, edge: Tensor, side: Tensor, fragments: Fragments, across: bool
+) -> _Visits:
+    """All crossings of edges with the lines of pixel centres in which they count (`across`: the other lines) whose two
+    pixels lie in the image."""
     height, width = fragments.size
     ends = topology.edges[triangle.shared(topology.edges, image), edge]
     a, b = v[image, ends[:, 0]], v[image, ends[:, 1]]
-    steep = (b - a)[:, 1].abs() >= (b - a)[:, 0].abs()
+    steep = ((b - a)[:, 1].abs() >= (b - a)[:, 0].abs()) != across
     near_a, near_b = (triangle.nearness(end[:, 2], fragments.orthographic) for end in (a, b))
     a, b = (torch.where(steep[:, None], end[:, :2], end[:, [1, 0]]) for end in (a, b))  # (across, along)
     lines, others = torch.where(steep, height, width), torch.where(steep, width, height)
@@ -208,11 +207,7 @@ def _visit(v, topology: Topology, image: Tensor, edge: Tensor, side: Tensor, fra
 
 def _visible(v, faces, visits: _Visits, fragments: Fragments) -> Bool[Tensor, " n"]:
     """Whether the inner pixel shows the edge's surface (or one before it) and the outer pixel one behind it."""
-    second = visits.pixel + torch.where(visits.steep, 1, fragments.size[1])
-    inner, outer = (
-        torch.where(visits.backward, second, visits.pixel),
-        torch.where(visits.backward, visits.pixel, second),
-    )
+    inner, outer = _pair(visits, fragments.size[1])
     index, inverse = fragments.index.flatten(1), fragments.inverse_depth.flatten(1)
     here = triangle.nearness_of(inverse[visits.image, inner], fragments.orthographic)
     there = triangle.nearness_of(inverse[visits.image, outer], fragments.orthographic)
@@ -229,12 +224,40 @@ def _settle(visits: _Visits, size: tuple[int, int]) -> _Visits:
     each other the nearer one."""
     pixels = size[0] * size[1]
     pair = (visits.image * 2 + (~visits.steep).long()) * pixels + visits.pixel
-    share = torch.where(visits.backward, 1 - visits.step, visits.step)
-    keep = _best(pair * 2 + visits.backward.long(), share, visits.edge)
+    keep = _best(pair * 2 + visits.backward.long(), _share(visits), visits.edge)
     visits, pair = _select(visits, keep), pair[keep]
     visits = _select(visits, _best(pair, visits.near, visits.backward.long()))
     order = torch.argsort((visits.image * 2 + (~visits.steep).long()) * pixels + visits.pixel)
     return _select(visits, order)
+
+
+def _hidden(visits: _Visits, others: _Visits, index: Int32[Tensor, "batch height width"]) -> Bool[Tensor, " n"]:
+    """Whether another outline lies farther out and is counted already, in lines across, at both pixels of the pair:
+    nested parts and their joints would count twice. `others` are the crossings in the lines where edges do not count.
+    """
+    pixels, width = index[0].numel(), index.shape[2]
+    line = visits.image * 2 + (~visits.steep).long()
+    slot = (line * 2 + visits.backward.long()) * pixels + visits.pixel
+    slot_of_other = ((others.image * 2 + (~others.steep).long()) * 2 + others.backward.long()) * pixels + others.pixel
+    farthest = visits.near.new_full((len(index) * 4 * pixels,), -1)
+    farthest = farthest.scatter_reduce(0, slot_of_other, _share(others), "amax")
+    hidden = farthest[slot] > _share(visits)
+    for pixel in _pair(visits, width):
+        counted = torch.zeros(len(index) * 2 * pixels, dtype=torch.bool, device=index.device)
+        counted[line * pixels + pixel] = True
+        hidden &= counted[(line ^ 1) * pixels + pixel]
+    return hidden
+
+
+def _pair(visits: _Visits, width: int) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"]]:
+    """Inner and outer pixels."""
+    second = visits.pixel + torch.where(visits.steep, 1, width)
+    return torch.where(visits.backward, second, visits.pixel), torch.where(visits.backward, visits.pixel, second)
+
+
+def _share(visits: _Visits) -> Float[Tensor, " n"]:
+    """Of the way from the inner to the outer pixel centre."""
+    return torch.where(visits.backward, 1 - visits.step, visits.step)
 
 
 def _best(group: Int[Tensor, " n"], value: Float[Tensor, " n"], tie: Int[Tensor, " n"]) -> Int[Tensor, " kept"]:

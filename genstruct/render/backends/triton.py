@@ -179,20 +179,27 @@ def find_crossings(
     edges, start, halves, forward = topology.edges, topology.start, topology.face, topology.forward.view(torch.uint8)
     index, inverse_depth = fragments.index.contiguous(), fragments.inverse_depth.contiguous()
     keys, numbers = best.empty((batch, 4, height * width), v)
-    for number in best.passes(v.dtype):
+    farthest = torch.full(
+        keys.shape, -1, dtype=torch.int32 if v.dtype == torch.float32 else torch.int64, device=v.device
+    )
+    for number, across in [*((number, False) for number in best.passes(v.dtype)), (0, True)]:
         launch.launch(
             silhouette_kernels.mark, (blocks(edges.shape[1], FEW), batch), v.device, v, faces, edges, start, halves,
-            forward, index, inverse_depth, keys, numbers, v.shape[1], stride(faces), stride(edges), stride(halves),
-            stride(start), edges.shape[1], width, height, BEHIND=BEHIND, TOUCHING=TOUCHING,
-            CULL=fragments.cull == "back", NEAR=fragments.near, PARALLEL=fragments.orthographic, PASS=number,
-            LANES=FEW,
+            forward, index, inverse_depth, keys, numbers, farthest, v.shape[1], stride(faces), stride(edges),
+            stride(halves), stride(start), edges.shape[1], width, height, BEHIND=BEHIND, TOUCHING=TOUCHING,
+            CULL=fragments.cull == "back", NEAR=fragments.near, PARALLEL=fragments.orthographic, ACROSS=across,
+            PASS=number, LANES=FEW,
         )  # fmt: skip
-    codes = v.new_empty((batch, 2, height * width), dtype=torch.int32)
+    settled, codes = (v.new_empty((batch, 2, height * width), dtype=torch.int32) for _ in range(2))
     overhangs = v.new_empty(codes.shape)
     launch.launch(
         silhouette_kernels.settle, (blocks(2 * height * width), batch), v.device, v, faces, edges,
-        topology.component, index, keys, numbers, codes, overhangs, v.shape[1], stride(faces), stride(edges),
+        topology.component, index, keys, numbers, settled, overhangs, v.shape[1], stride(faces), stride(edges),
         stride(topology.component), width, height, PARTS=topology.parts, PARALLEL=fragments.orthographic,
         PASS=best.passes(v.dtype)[-1], LANES=LANES,
+    )  # fmt: skip
+    launch.launch(
+        silhouette_kernels.leave_out, (blocks(2 * height * width), batch), v.device, keys, numbers, farthest, settled,
+        codes, width, height, PASS=best.passes(v.dtype)[-1], LANES=LANES,
     )  # fmt: skip
     return codes, overhangs

@@ -35,6 +35,7 @@ def find(
     slot_edge = np.full((4, height * width), -1, np.int32)  # kind * 2 + direction, by first pixel of the pair
     slot_share = np.empty((4, height * width), v.dtype)
     slot_near = np.empty((4, height * width), v.dtype)
+    slot_farthest = np.full((4, height * width), -1, v.dtype)  # share of edges that do not count in these lines
     turns = np.empty(faces.shape[1], np.int8)
     for image in range(first, last):
         table = min(image, len(edges) - 1)
@@ -46,17 +47,21 @@ def find(
         for edge in range(edges.shape[1]):
             side = silhouette_side(face[table], forward[table], turns, start[table, edge], start[table, edge + 1])
             if side != 0:
-                walk(
-                    v[image], triangles, edges[table, edge, 0], edges[table, edge, 1], edge, side, index[image],
-                    inverse_depth[image], orthographic, slot_edge, slot_share, slot_near,
-                )  # fmt: skip
-        count[image] = collect(edges[table], height, width, slot_edge, slot_near, where[image])
+                for across in range(2):
+                    walk(
+                        v[image], triangles, edges[table, edge, 0], edges[table, edge, 1], edge, side, across == 1,
+                        index[image], inverse_depth[image], orthographic, slot_edge, slot_share, slot_near,
+                        slot_farthest,
+                    )  # fmt: skip
+        settled = collect(edges[table], height, width, slot_edge, slot_near, where[image])
+        count[image] = leave_out(where[image], settled, width, slot_edge, slot_share, slot_farthest)
         if parts:
             count[image] = meet(
                 v[image], triangles, component[min(image, len(component) - 1)], index[image], orthographic,
                 slot_edge, where[image], count[image],
             )  # fmt: skip
         slot_edge[:] = -1
+        slot_farthest[:] = -1
 
 
 @helper
@@ -77,19 +82,25 @@ def silhouette_side(face, forward, turns, begin, end):
 
 
 @helper
-def walk(v, triangles, a, b, edge, side, index, inverse_depth, orthographic, slot_edge, slot_share, slot_near):
-    """Visit the rows of pixel centres that the edge crosses (columns if it is rather flat)."""
+def walk(
+    v, triangles, a, b, edge, side, across_lines, index, inverse_depth, orthographic,
+    slot_edge, slot_share, slot_near, slot_farthest,
+):  # fmt: skip
+    """Visit the rows of pixel centres that the edge crosses (columns if it is rather flat), where it counts; or the
+    lines across those, where it only hides edges."""
     real = v.dtype.type
     half = real(0.5)
     height, width = index.shape
     dx, dy = v[b, 0] - v[a, 0], v[b, 1] - v[a, 1]
-    steep = abs(dy) >= abs(dx)
+    steep = (abs(dy) >= abs(dx)) != across_lines
     along, across = (1, 0) if steep else (0, 1)
     lines, others = (height, width) if steep else (width, height)
     low, high = min(v[a, along], v[b, along]) - half, max(v[a, along], v[b, along]) - half
     if high <= 0 or low > lines - 1:
         return
     begin, end = math.ceil(max(low, real(0))), math.ceil(min(high, real(lines)))
+    if begin >= end:
+        return
     inner_first = (side > 0) == (dy > 0) if steep else (side > 0) == (dx < 0)
     n_a, n_b = nearness(v, a, orthographic), nearness(v, b, orthographic)
     slope = (v[b, across] - v[a, across]) / (v[b, along] - v[a, along])
@@ -111,7 +122,9 @@ def walk(v, triangles, a, b, edge, side, index, inverse_depth, orthographic, slo
             continue
         share = step if inner_first else real(1) - step
         slot = (0 if steep else 2) + (0 if inner_first else 1)
-        if slot_edge[slot, pixel] < 0 or share > slot_share[slot, pixel]:
+        if across_lines:
+            slot_farthest[slot, pixel] = max(slot_farthest[slot, pixel], share)
+        elif slot_edge[slot, pixel] < 0 or share > slot_share[slot, pixel]:
             slot_edge[slot, pixel], slot_share[slot, pixel], slot_near[slot, pixel] = edge, share, edge_near
 
 
@@ -155,6 +168,7 @@ def collect(edges, height, width, slot_edge, slot_near, where):
                     left = -1
                 else:
                     right = -1
+                slot_edge[2 * kind, pixel], slot_edge[2 * kind + 1, pixel] = right, left
             inner, outer = (pixel, pixel + stride) if right >= 0 else (pixel + stride, pixel)
             edge = max(right, left)
             if count < len(where):
@@ -162,6 +176,29 @@ def collect(edges, height, width, slot_edge, slot_near, where):
                 where[count, 3], where[count, 4] = edges[edge, 0], edges[edge, 1]
             count += 1
     return count
+
+
+@helper
+def leave_out(where, count, width, slot_edge, slot_share, slot_farthest):
+    """Leave out crossings if another outline lies farther out and is counted already, in lines across, at both pixels
+    of the pair: nested parts and their joints would count twice."""
+    if count > len(where):
+        return count
+    kept = 0
+    for number in range(count):
+        kind, inner, outer = where[number, 0], where[number, 1], where[number, 2]
+        slot, pixel = 2 * kind + (0 if inner < outer else 1), min(inner, outer)
+        across = 2 * (1 - kind)
+        step = width if kind == 0 else 1
+        if slot_farthest[slot, pixel] > slot_share[slot, pixel]:
+            at_inner = slot_edge[across, inner] >= 0 or (inner >= step and slot_edge[across + 1, inner - step] >= 0)
+            at_outer = slot_edge[across + 1, outer] >= 0 or (outer >= step and slot_edge[across, outer - step] >= 0)
+            if at_inner and at_outer:
+                continue
+        for column in range(where.shape[1]):
+            where[kept, column] = where[number, column]
+        kept += 1
+    return kept
 
 
 @helper

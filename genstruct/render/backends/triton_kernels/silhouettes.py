@@ -1,9 +1,9 @@
 """Where silhouette edges pass between two neighbouring pixel centres: the twin of `numba_kernels/silhouettes.py`.
 
 First every silhouette edge enters what it crosses, the outermost edge wins (`mark`); then each pair of neighbours
-settles for one crossing or none (`settle`). A pair is kind * H * W + its first pixel, with kind 0 beside each other
-and kind 1 below each other. Its code is edge * 2 + (1 if the inner pixel is the second), -2 where the planes of two
-triangles meet, -1 for nothing.
+settles for one crossing or none (`settle`), and leaves it out if it is hidden (`leave_out`). A pair is kind * H * W +
+its first pixel, with kind 0 beside each other and kind 1 below each other. Its code is edge * 2 + (1 if the inner pixel
+is the second), -2 where the planes of two triangles meet, -1 for nothing.
 """
 
 import triton.language as tl
@@ -69,12 +69,16 @@ def may_blend(
 
 @kernel
 def mark(
-    v, faces, edges, start, halves, forward, index, inverse_depth, keys, numbers,
+    v, faces, edges, start, halves, forward, index, inverse_depth, keys, numbers, farthest,
     vertices, face_stride, edge_stride, half_stride, table_stride, edge_count, width, height,
     BEHIND: tl.constexpr, TOUCHING: tl.constexpr, CULL: tl.constexpr, NEAR: tl.constexpr, PARALLEL: tl.constexpr,
-    PASS: tl.constexpr, LANES: tl.constexpr,
+    ACROSS: tl.constexpr, PASS: tl.constexpr, LANES: tl.constexpr,
 ):  # fmt: skip
-    """A lane walks the rows of pixel centres that its silhouette edge crosses (columns if it is rather flat)."""
+    """A lane walks the rows of pixel centres that its silhouette edge crosses (columns if it is rather flat).
+
+    If ACROSS it walks the lines across those, where edges do not count but hide others: `farthest` [B, 4, H * W], -1 at
+    first, gets the bits of the largest share (they grow as it does).
+    """
     image = tl.program_id(1).to(tl.int64)
     edge = tl.program_id(0) * LANES + tl.arange(0, LANES)
     live = edge < edge_count
@@ -88,6 +92,8 @@ def mark(
     ax, ay, az = vertex(v, tl.load(ends, live, 0), live)
     bx, by, bz = vertex(v, tl.load(ends + 1, live, 0), live)
     steep = tl.abs(by - ay) >= tl.abs(bx - ax)
+    if ACROSS:
+        steep = steep == 0
     inner_first = tl.where(steep, (side > 0) == (by > ay), (side > 0) == (bx < ax))
     along_a, along_b, across_a = tl.where(steep, ay, ax), tl.where(steep, by, bx), tl.where(steep, ax, ay)
     length = along_b - along_a
@@ -119,7 +125,11 @@ def mark(
         )  # fmt: skip
         share = tl.abs(tl.where(inner_first, share, 1 - share))
         slot = tl.where(steep, 0, 2) + tl.where(inner_first, 0, 1)
-        record(keys, numbers, (image * 4 + slot) * pixels + pixel, share, edge, there, PASS)
+        place = (image * 4 + slot) * pixels + pixel
+        if ACROSS:
+            tl.atomic_max(farthest + place, share.to(farthest.dtype.element_ty, bitcast=True), there, sem="relaxed")
+        else:
+            record(keys, numbers, place, share, edge, there, PASS)
         step += 1
 
 
@@ -190,3 +200,37 @@ def settle(
     at = image * 2 * pixels + pair
     tl.store(codes + at, code, live)
     tl.store(overhangs + at, w, live)
+
+
+@kernel
+def leave_out(
+    keys, numbers, farthest, settled, codes, width, height, PASS: tl.constexpr, LANES: tl.constexpr
+):  # fmt: skip
+    """Copy codes, but for pairs where another outline lies farther out and is counted already, in lines across, at
+    both pixels: nested parts and their joints would count twice."""
+    image = tl.program_id(1).to(tl.int64)
+    pixels = height * width
+    pair = tl.program_id(0) * LANES + tl.arange(0, LANES)
+    live = pair < 2 * pixels
+    sideways, pixel = pair < pixels, pair % pixels
+    settled, at = settled + image * 2 * pixels, image * 2 * pixels + pair
+    code = tl.load(settled + pair, live, -1)
+    edge = live & (code >= 0)
+    backward = edge & ((code & 1) == 1)
+    slot = image * 4 * pixels + tl.where(sideways, 0, 2 * pixels) + tl.where(backward, pixels, 0) + pixel
+    share, _, _ = look_up(keys, numbers, slot, edge, PASS)
+    bits = tl.load(farthest + slot, edge, -1)
+    beside, step = pixel + tl.where(sideways, 1, width), tl.where(sideways, width, 1)
+    inner, outer = tl.where(backward, beside, pixel), tl.where(backward, pixel, beside)
+    across = settled + tl.where(sideways, pixels, 0)
+    hidden = edge & (bits >= 0) & (bits.to(share.dtype, bitcast=True) > share)
+    hidden = hidden & (runs(across, inner, 0, hidden) | runs(across, inner - step, 1, hidden & (inner >= step)))
+    hidden = hidden & (runs(across, outer, 1, hidden) | runs(across, outer - step, 0, hidden & (outer >= step)))
+    tl.store(codes + at, tl.where(hidden, -1, code), live)
+
+
+@kernel
+def runs(codes, pair, backward, live):
+    """Whether pairs have an edge of this direction."""
+    code = tl.load(codes + pair, live, -1)
+    return (code >= 0) & ((code & 1) == backward)
