@@ -234,7 +234,8 @@ def _fit_vertices(
         drawn = pictures(mesh, camera, task.size, kind)
         return 10 * difference(drawn, wanted).mean() + weight * uneven()
 
-    descend(loss, (moved, texture) if learn else (moved,), (rate, 0.03)[: 1 + learn], task.steps)
+    # A texture that learns faster takes the colours of what is behind, and the surface stays where it is wrong.
+    descend(loss, (moved, texture) if learn else (moved,), (rate, 0.01)[: 1 + learn], task.steps)
     return replace(start, vertices=(start.vertices + moved).detach(), texture=texture.detach().clamp(0, 1))
 
 
