@@ -233,7 +233,7 @@ def main() -> int:
             raise ConfigError(f"no stage of these runs is called {', '.join(args.stages)}")
         write(rows, args.out, str(args.truth))
         print(table(rows), end="")
-    except GenstructError as error:
+    except (GenstructError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -197,7 +197,7 @@ def main() -> int:
         text = table(results, ellipse_iou(args.val, args.out / "ellipse"))
         write_text(args.out / "table.md", text)
         print(text)
-    except GenstructError as error:
+    except (GenstructError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

@@ -101,6 +101,8 @@ def line_chart(
         for (x, y), point in zip(places, points, strict=True):
             ends = [_place(point.x / furthest, value)[1] for value in (point.low, point.high)]
             draw.line((x, ends[0], x, ends[1]), colour, 1)
+            for end in ends if point.high > point.low else ():
+                draw.line((x - 7, end, x + 7, end), colour, 1)
             draw.ellipse((x - 4, y - 4, x + 4, y + 4), colour)
     return np.asarray(picture)
 

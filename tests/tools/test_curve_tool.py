@@ -101,3 +101,6 @@ def test_mistakes_are_told_in_a_line(call, runs, scenes, tmp_path):
     assert status == 2 and "different names" in told
     status, _, told = call(runs[0], *options, "--stages", "round-7")
     assert (status, told) == (2, "error: no stage of these runs is called round-7\n")
+    (tmp_path / "file").write_text("")
+    status, _, told = call(runs[0], "--truth", scenes, "--out", tmp_path / "file")
+    assert status == 2 and told.startswith("error: ") and told.count("\n") == 1
