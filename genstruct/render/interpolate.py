@@ -20,6 +20,8 @@ def interpolate(
     """Interpolate values given at corners over the pixels of each triangle, perspective-correct; 0 where nothing is.
 
     Differentiable in `v` and `attributes` (of the interior: moving silhouettes are `antialias_silhouettes`' part).
+    Gradients to `v` are damped inside triangles lower than a tenth of a pixel: a centre sees those rarely, and would
+    then outweigh the whole picture.
 
     Args:
         v: x and y in pixels, camera depth; the ones given to `rasterize`.

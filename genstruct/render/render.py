@@ -92,9 +92,7 @@ def render(
     Relative errors of image gradients at 64 and 128 px, as `tools/check_gradients.py` measures them in four views, with
     one sample a pixel, 2 x 2 samples, and margins: a sphere .04 and .03, .03 and .02, .10 and .04; a car of 4992
     triangles .07 and .04, .04 and .02, .12 and .08; an airliner of 3346 .12 and .08, .08 and .04, .24 and .17; "none"
-    has 1 everywhere. Parts about as thin as a pixel, as planes have, are seen by chance: take `samples=2` for those. It
-    also helps against triangles lower than a pixel that one centre happens to see: their colours change so fast that
-    one of them can outweigh a picture (another car at 64 px: .26 with one sample, .04 with 2 x 2).
+    has 1 everywhere. Parts about as thin as a pixel, as planes have, are seen by chance: take `samples=2` for those.
 
     Args:
         mesh: A batch; a batch of one is shared by all cameras. Without a texture it is grey.

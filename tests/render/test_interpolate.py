@@ -6,6 +6,7 @@ import torch
 from scenes import BACKENDS, ball, checkable, random, rectangle, soup, views
 
 from genstruct.errors import ShapeError
+from genstruct.render.backends import triangle
 from genstruct.render.interpolate import interpolate
 from genstruct.render.project import project
 from genstruct.render.rasterize import rasterize
@@ -52,12 +53,28 @@ def test_corners_may_count_rows_of_their_own(backend):
 @pytest.mark.parametrize("shared", [False, True])
 def test_gradients_are_exact(orthographic, shared):
     v, faces = soup(12, (6, 5), dtype=torch.float64)
+    high = triangle.damping(triangle.corners(v, faces[None]).flatten(0, 1)).view(2, -1) == 1
+    faces = faces[high.all(0)]  # gradients of lower triangles are damped
     fragments = rasterize(v, faces, (6, 5), orthographic=orthographic)
     attributes = random(1 if shared else 2, v.shape[1], 2, dtype=torch.float64)
     v, attributes = checkable(v, attributes)
     assert torch.autograd.gradcheck(
         lambda p, a: interpolate(p, a, faces, fragments, backend="torch"), (v, attributes), fast_mode=True
     )
+
+
+@each_backend
+@pytest.mark.parametrize("height", [0.002, 0.05, 0.2, 0.6])
+def test_gradients_of_low_triangles_are_damped(backend, height):
+    # Values rise from 0 to 1 over the height, so that they change by 1 / height while the triangle moves by a pixel.
+    v = torch.tensor([[1.0, 3.5 - height / 2, 2], [9, 3.5 - height / 2, 2], [4.5, 3.5 + height / 2, 2]])[None]
+    faces = torch.tensor([[0, 2, 1]])
+    (p,) = checkable(v)
+    fragments = rasterize(v, faces, SIZE, backend=backend)
+    values = interpolate(p, torch.tensor([[[0.0], [0.0], [1.0]]]), faces, fragments, backend=backend)
+    (gradient,) = torch.autograd.grad(values[0, 0, 3, 4], p)
+    assert values[0, 0, 3, 4].item() == pytest.approx(0.5, abs=1e-3)
+    assert gradient[0, :, 1].sum().item() == pytest.approx(-1 / max(height, 0.1), rel=1e-3)
 
 
 @both_kinds

@@ -95,6 +95,8 @@ def interpolate(
     face = fragments.index[image, row, column].long()
     corners = v[image[:, None], triangle.pick(faces, image, face)]
     values = attributes[triangle.shared(attributes, image)[:, None], triangle.pick(attribute_faces, image, face)]
+    fixed = corners.detach()
+    corners = fixed + triangle.damping(fixed)[:, None, None] * (corners - fixed)
     share = triangle.edge_functions(corners, triangle.centre(column, v), triangle.centre(row, v))
     if not fragments.orthographic:
         share = share / corners[..., 2]

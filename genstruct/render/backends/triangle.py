@@ -68,6 +68,22 @@ def edge_functions(
     return torch.stack([p[:, 0] * q[:, 1] - p[:, 1] * q[:, 0] for p, q in pairs], -1)
 
 
+LOWEST = 0.1  # pixels: gradients of values inside lower triangles are damped
+
+
+def damping(corners: Float[Tensor, "n 3 3"]) -> Float[Tensor, " n"]:
+    """Factor for gradients of values inside a triangle: its height on the screen over `LOWEST`, at most 1.
+
+    A pixel centre sees a triangle of height h < 1 about every 1/h-th time, and its values then change 1/h as fast: of
+    very low ones, one chance hit outweighs all else in a picture.
+    """
+    flat = corners[..., :2]
+    sides = flat.roll(-1, 1) - flat
+    area = (sides[:, 0, 0] * sides[:, 1, 1] - sides[:, 0, 1] * sides[:, 1, 0]).abs()
+    longest = sides.square().sum(-1).amax(-1).sqrt()
+    return (area / (longest * LOWEST)).clamp(max=1)
+
+
 def cover(
     corners: Float[Tensor, "n 3 3"], row: Int[Tensor, " n"], column: Int[Tensor, " n"], orthographic: bool
 ) -> tuple[Bool[Tensor, " n"], Float[Tensor, " n"]]:

@@ -4,7 +4,7 @@ With edge functions e_i and weights w_i = 1 / z_i (1 for parallel rays), value =
 """
 
 from genstruct.render.backends.numba_kernels.compile import helper, kernel, unsigned
-from genstruct.render.backends.numba_kernels.triangle import corners, edge_functions, push_edge_functions
+from genstruct.render.backends.numba_kernels.triangle import corners, damping, edge_functions, push_edge_functions
 
 
 @helper
@@ -92,6 +92,7 @@ def pull_back(
                     to_attributes[image, k, channel] += g * b2
             if wants[0]:
                 mean = b0 * s0 + b1 * s1 + b2 * s2
+                scale *= damping(place, a, b, c)
                 p0, p1, p2 = (s0 - mean) * scale, (s1 - mean) * scale, (s2 - mean) * scale
                 push_corners(to_v[image], place, a, b, c, x, y, e0, e1, e2, w0, w1, w2, p0, p1, p2, orthographic)
 

@@ -4,7 +4,6 @@ The edge function of a -> b at p is the cross product of b - a and p - a. It is 
 so that two triangles get exactly opposite values at a shared edge: every pixel centre on it belongs to one of them.
 """
 
-
 import numpy as np
 
 from genstruct.render.backends.numba_kernels.compile import helper, unsigned
@@ -73,6 +72,20 @@ def nearness_at(v, a, b, c, x, y, orthographic):
     e0, e1, e2 = edge_functions(v, a, b, c, x, y)
     n0, n1, n2 = nearness(v, a, orthographic), nearness(v, b, orthographic), nearness(v, c, orthographic)
     return (e0 * n0 + e1 * n1 + e2 * n2) / (e0 + e1 + e2)
+
+
+LOWEST = 0.1  # pixels: gradients of values inside lower triangles are damped, see the torch twin
+
+
+@helper
+def damping(v, a, b, c):
+    """Factor for gradients of values inside a triangle: its height on the screen over `LOWEST`, at most 1."""
+    one, lowest = v.dtype.type(1), v.dtype.type(LOWEST)
+    ux, uy, wx, wy = v[b, 0] - v[a, 0], v[b, 1] - v[a, 1], v[c, 0] - v[a, 0], v[c, 1] - v[a, 1]
+    sx, sy = wx - ux, wy - uy
+    longest = max(ux * ux + uy * uy, max(wx * wx + wy * wy, sx * sx + sy * sy)) * lowest * lowest
+    area = ux * wy - uy * wx
+    return one if area * area >= longest else abs(area) / np.sqrt(longest)
 
 
 @helper

@@ -8,6 +8,7 @@ import triton.language as tl
 from genstruct.render.backends.triton_kernels.launch import kernel
 from genstruct.render.backends.triton_kernels.triangle import (
     corners_of,
+    damping,
     divide,
     edge_functions,
     push_edge_functions,
@@ -97,6 +98,7 @@ def pull_back(
         channel += 1
     if WANTS_V:
         mean = b0 * s0 + b1 * s1 + b2 * s2
+        scale = scale * damping(ax, ay, bx, by, cx, cy)
         p0, p1, p2 = (s0 - mean) * scale, (s1 - mean) * scale, (s2 - mean) * scale
         z0, z1, z2 = az * 0, az * 0, az * 0
         if not PARALLEL:  # d(1 / z) = -w^2 dz

@@ -118,3 +118,17 @@ def push_nearness_at(to_v, v, faces, face, x, y, pull, live, PARALLEL: tl.conste
         to_v, a, b, c, ax, ay, bx, by, cx, cy, x, y, scale * (n0 - mean), scale * (n1 - mean), scale * (n2 - mean),
         z0, z1, z2, live,
     )  # fmt: skip
+
+
+LOWEST = tl.constexpr(0.1)  # pixels: gradients of values inside lower triangles are damped, see the torch twin
+
+
+@kernel
+def damping(ax, ay, bx, by, cx, cy):
+    """Factor for gradients of values inside triangles: their height on the screen over `LOWEST`, at most 1."""
+    ux, uy, wx, wy = bx - ax, by - ay, cx - ax, cy - ay
+    sx, sy = wx - ux, wy - uy
+    longest = tl.maximum(ux * ux + uy * uy, tl.maximum(wx * wx + wy * wy, sx * sx + sy * sy)) * LOWEST * LOWEST
+    area = ux * wy - uy * wx
+    low = area * area < longest
+    return tl.where(low, divide(tl.abs(area), tl.sqrt(tl.where(low, longest, 1.0))), 1.0)
