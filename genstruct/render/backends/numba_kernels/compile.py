@@ -33,6 +33,13 @@ def unsigned(number):
     return np.uint64(number)
 
 
+@helper
+def ceil(x):
+    """Of a number that is not negative. `math.ceil` is a call of a library, as slow as several pixels."""
+    whole = int(x)
+    return whole + 1 if x > whole else whole
+
+
 def spread(work: Callable[[int, int], object], items: int) -> None:
     """Call `work(begin, end)` on equal shares of `items`, one for each of torch's threads.
 

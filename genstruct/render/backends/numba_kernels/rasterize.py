@@ -2,7 +2,7 @@
 
 import math
 
-from genstruct.render.backends.numba_kernels.compile import helper, kernel, unsigned
+from genstruct.render.backends.numba_kernels.compile import ceil, helper, kernel, unsigned
 from genstruct.render.backends.numba_kernels.triangle import corners, drawn_orientation, inward_edge
 
 WIDE = 64  # columns from which it pays to find where a row begins and ends
@@ -63,13 +63,6 @@ def draw(v, a, b, c, face, cull, near, orthographic, index, inverse_depth, top, 
             if near_here > inverse_depth[pixel]:  # of equals the first stays; false for 0 / 0
                 inverse_depth[pixel] = near_here
                 index[pixel] = face
-
-
-@helper
-def ceil(x):
-    """Of a number that is not negative. `math.ceil` is a call of a library, as slow as several pixels."""
-    whole = int(x)
-    return whole + 1 if x > whole else whole
 
 
 @helper

@@ -5,12 +5,11 @@ Kinds: 0 = an edge (vertices first, second) crosses a row of pixel centres, 1 = 
 triangles (first at the inner, second at the outer pixel) meet in between.
 """
 
-import math
-
 import numpy as np
 
-from genstruct.render.backends.numba_kernels.compile import helper, kernel
+from genstruct.render.backends.numba_kernels.compile import ceil, helper, kernel, unsigned
 from genstruct.render.backends.numba_kernels.triangle import (
+    corners,
     drawn_orientation,
     nearness,
     nearness_at,
@@ -38,27 +37,32 @@ def find(
     slot_farthest = np.full((4, height * width), -1, v.dtype)  # share of edges that do not count in these lines
     turns = np.empty(faces.shape[1], np.int8)
     for image in range(first, last):
-        table = min(image, len(edges) - 1)
-        triangles = faces[min(image, len(faces) - 1)]
+        # Views are made once: each costs as much as a few pixels.
+        table, place, found = min(image, len(edges) - 1), v[image], where[image]
+        triangles, ends, begins = faces[min(image, len(faces) - 1)], edges[table], start[table]
+        halves, ways = face[table], forward[table]
+        seen, depth = index[image].reshape(-1), inverse_depth[image].reshape(-1)
         for number in range(len(triangles)):
-            a, b, c = triangles[number]
-            turn = drawn_orientation(v[image], a, b, c, cull, near)
+            a, b, c = corners(triangles, number)
+            turn = drawn_orientation(place, a, b, c, cull, near)
             turns[number] = 1 if turn > 0 else (-1 if turn < 0 else 0)
-        for edge in range(edges.shape[1]):
-            side = silhouette_side(face[table], forward[table], turns, start[table, edge], start[table, edge + 1])
-            if side != 0:
-                for across in range(2):
-                    walk(
-                        v[image], triangles, edges[table, edge, 0], edges[table, edge, 1], edge, side, across == 1,
-                        index[image], inverse_depth[image], orthographic, slot_edge, slot_share, slot_near,
-                        slot_farthest,
-                    )  # fmt: skip
-        settled = collect(edges[table], height, width, slot_edge, slot_near, where[image])
-        count[image] = leave_out(where[image], settled, width, slot_edge, slot_share, slot_farthest)
+        for number in range(len(ends)):
+            edge = unsigned(number)
+            side = silhouette_side(halves, ways, turns, begins[edge], begins[edge + unsigned(1)])
+            if side == 0:
+                continue
+            a, b = unsigned(ends[edge, 0]), unsigned(ends[edge, 1])
+            for across in range(2):
+                walk(
+                    place, triangles, a, b, number, side, across == 1, height, width, seen, depth, orthographic,
+                    slot_edge, slot_share, slot_near, slot_farthest,
+                )  # fmt: skip
+        settled = collect(ends, height, width, slot_edge, slot_near, found)
+        count[image] = leave_out(found, settled, width, slot_edge, slot_share, slot_farthest)
         if parts:
             count[image] = meet(
-                v[image], triangles, component[min(image, len(component) - 1)], index[image], orthographic,
-                slot_edge, where[image], count[image],
+                place, triangles, component[min(image, len(component) - 1)], index[image], orthographic, slot_edge,
+                found, count[image],
             )  # fmt: skip
         slot_edge[:] = -1
         slot_farthest[:] = -1
@@ -68,29 +72,26 @@ def find(
 def silhouette_side(face, forward, turns, begin, end):
     """The side of the edge (+1 or -1, as the edge function of low -> high corner) on which all its drawn triangles
     lie; 0 if it has none or they lie on both sides."""
-    side = 0
-    for half in range(begin, end):
-        turn = turns[face[half]]
-        if turn == 0:
-            continue
-        here = turn if forward[half] else -turn
-        if side == 0:
-            side = here
-        elif side != here:
-            return 0
-    return side
+    total, drawn = 0, 0
+    for number in range(begin, end):  # sums instead of branches
+        half = unsigned(number)
+        turn = turns[unsigned(face[half])]
+        total += turn if forward[half] else -turn
+        drawn += abs(turn)
+    if abs(total) != drawn:
+        return 0
+    return 1 if total > 0 else (-1 if total < 0 else 0)
 
 
 @helper
 def walk(
-    v, triangles, a, b, edge, side, across_lines, index, inverse_depth, orthographic,
+    v, triangles, a, b, edge, side, across_lines, height, width, seen, depth, orthographic,
     slot_edge, slot_share, slot_near, slot_farthest,
 ):  # fmt: skip
     """Visit the rows of pixel centres that the edge crosses (columns if it is rather flat), where it counts; or the
     lines across those, where it only hides edges."""
     real = v.dtype.type
     half = real(0.5)
-    height, width = index.shape
     dx, dy = v[b, 0] - v[a, 0], v[b, 1] - v[a, 1]
     steep = (abs(dy) >= abs(dx)) != across_lines
     along, across = (1, 0) if steep else (0, 1)
@@ -98,7 +99,7 @@ def walk(
     low, high = min(v[a, along], v[b, along]) - half, max(v[a, along], v[b, along]) - half
     if high <= 0 or low > lines - 1:
         return
-    begin, end = math.ceil(max(low, real(0))), math.ceil(min(high, real(lines)))
+    begin, end = ceil(max(low, real(0))), ceil(min(high, real(lines)))
     if begin >= end:
         return
     inner_first = (side > 0) == (dy > 0) if steep else (side > 0) == (dx < 0)
@@ -112,16 +113,16 @@ def walk(
         lower = int(position)
         step = position - real(lower)
         edge_near = n_a + way / (v[b, along] - v[a, along]) * (n_b - n_a)
-        pixel = line * width + lower if steep else lower * width + line
-        stride = 1 if steep else width
+        pixel = unsigned(line * width + lower if steep else lower * width + line)
+        stride = unsigned(1 if steep else width)
         inner, outer = (pixel, pixel + stride) if inner_first else (pixel + stride, pixel)
-        if not inner_matches(index, inverse_depth, inner, edge_near, orthographic):
+        if not inner_matches(seen, depth, inner, edge_near, orthographic):
             continue
         x, y = (position + half, real(line) + half) if steep else (real(line) + half, position + half)
-        if not outer_behind(v, triangles, index, inverse_depth, outer, edge_near, x, y, orthographic):
+        if not outer_behind(v, triangles, seen, depth, outer, edge_near, x, y, orthographic):
             continue
         share = step if inner_first else real(1) - step
-        slot = (0 if steep else 2) + (0 if inner_first else 1)
+        slot = unsigned((0 if steep else 2) + (0 if inner_first else 1))
         if across_lines:
             slot_farthest[slot, pixel] = max(slot_farthest[slot, pixel], share)
         elif slot_edge[slot, pixel] < 0 or share > slot_share[slot, pixel]:
@@ -129,27 +130,22 @@ def walk(
 
 
 @helper
-def inner_matches(index, inverse_depth, pixel, edge_near, orthographic):
+def inner_matches(seen, depth, pixel, edge_near, orthographic):
     """Whether the inner pixel shows the edge's surface, or one before it, rather than something far behind."""
-    width = index.shape[1]
-    row, column = pixel // width, pixel % width
-    if index[row, column] < 0:
+    if seen[pixel] < 0:
         return False
-    here = nearness_of(inverse_depth, row, column, orthographic)
-    return here >= edge_near - inverse_depth.dtype.type(BEHIND) * abs(edge_near)
+    return nearness_of(depth[pixel], orthographic) >= edge_near - depth.dtype.type(BEHIND) * abs(edge_near)
 
 
 @helper
-def outer_behind(v, triangles, index, inverse_depth, pixel, edge_near, x, y, orthographic):
+def outer_behind(v, triangles, seen, depth, pixel, edge_near, x, y, orthographic):
     """Whether what the outer pixel shows is behind the edge: there, or where its plane reaches the edge."""
-    width = index.shape[1]
-    row, column = pixel // width, pixel % width
-    if index[row, column] < 0:
+    if seen[pixel] < 0:
         return True
     limit = edge_near + v.dtype.type(TOUCHING) * abs(edge_near)
-    if nearness_of(inverse_depth, row, column, orthographic) <= limit:
+    if nearness_of(depth[pixel], orthographic) <= limit:
         return True
-    a, b, c = triangles[index[row, column]]
+    a, b, c = corners(triangles, seen[pixel])
     return nearness_at(v, a, b, c, x, y, orthographic) <= limit
 
 
@@ -241,8 +237,8 @@ def swap(v, triangles, first, second, x, y, right, down, orthographic):
 @helper
 def gaps(v, triangles, first, second, x, y, right, down, orthographic):
     """How much nearer the first plane is at (x, y), and the second plane at the neighbour to the right or below."""
-    a, b, c = triangles[first]
-    i, j, k = triangles[second]
+    a, b, c = corners(triangles, first)
+    i, j, k = corners(triangles, second)
     x2, y2 = x + v.dtype.type(right), y + v.dtype.type(down)
     here = nearness_at(v, a, b, c, x, y, orthographic) - nearness_at(v, i, j, k, x, y, orthographic)
     there = nearness_at(v, i, j, k, x2, y2, orthographic) - nearness_at(v, a, b, c, x2, y2, orthographic)

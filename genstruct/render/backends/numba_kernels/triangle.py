@@ -8,7 +8,7 @@ import numpy as np
 
 from genstruct.render.backends.numba_kernels.compile import helper, unsigned
 
-TINY, ZERO = np.float32(1.1754944e-38), np.float32(0)  # the smallest normal number
+TINY, ZERO, ONE = np.float32(1.1754944e-38), np.float32(0), np.float32(1)  # TINY: the smallest normal number
 
 
 @helper
@@ -60,10 +60,9 @@ def nearness(v, a, orthographic):
 
 
 @helper
-def nearness_of(inverse_depth, row, column, orthographic):
+def nearness_of(inverse_depth, orthographic):
     """The same of a pixel."""
-    here = inverse_depth[row, column]
-    return -inverse_depth.dtype.type(1) / here if orthographic else here
+    return -ONE / inverse_depth if orthographic else inverse_depth
 
 
 @helper
