@@ -15,7 +15,14 @@ from torch import Tensor
 
 from genstruct.data.archive import Archive
 from genstruct.segmentation.pairs import to_bytes
-from genstruct.segmentation.refine import RefineSettings, best_threshold, refine, refine_and_judge
+from genstruct.segmentation.refine import (
+    RefineSettings,
+    best_threshold,
+    judge_thresholds,
+    refine,
+    refine_and_judge,
+    strict_threshold,
+)
 from genstruct.segmentation.segmenter import Segmenter, resize_to
 from genstruct.train.report import writing
 
@@ -52,10 +59,11 @@ def label(
     """
     masks = np.zeros((len(archive), archive.size, archive.size), np.uint8)
     scores = []
+    settings = RefineSettings(threshold=segmenter.card.get("label_threshold", segmenter.refinement.threshold))
     for start in range(0, len(archive), batch):
         images = as_unit(archive.images[start : start + batch], segmenter.device)
         soft = resize_to(segmenter.logits(images), images.shape[-2:]).sigmoid()
-        refined, confidence = refine_and_judge(images, soft, segmenter.refinement)
+        refined, confidence = refine_and_judge(images, soft, settings)
         masks[start : start + batch] = to_bytes(refined)[..., 0]
         scores.append(confidence.cpu())
         if on_progress is not None:
@@ -66,8 +74,9 @@ def label(
 def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> dict[str, float]:
     """Probabilities at which a segmenter's masks of real images are best cut, found without labels, for its card.
 
-    `refine_threshold`: before refinement, where colours then separate best. `threshold`: without refinement, where its
-    masks have the area that the refined ones have.
+    `label_threshold`: before refinement, where colours then separate best; to label the photos that it learned from.
+    `refine_threshold`: as high as they still do, for other photos. `threshold`: without refinement, where its masks
+    have the area that those have.
 
     Args:
         segmenter: Before calibration.
@@ -78,13 +87,15 @@ def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> dict
     images = as_unit(archive.images[chosen], segmenter.device)
     logits = torch.cat([segmenter.logits(part) for part in images.split(20)])
     soft = resize_to(logits, images.shape[-2:]).sigmoid()
-    cut = best_threshold(images, soft)
-    settings = RefineSettings(threshold=cut)
+    confidences = judge_thresholds(images, soft)
+    strict = strict_threshold(confidences)
+    settings = RefineSettings(threshold=strict)
     refined = torch.cat([refine(*part, settings) for part in zip(images.split(20), soft.split(20), strict=True)])
     area = (refined > 0.5).double().mean()
     values = soft.flatten().sort().values
     alone = float(values[min(int(len(values) * (1 - area)), len(values) - 1)])
-    return {"refine_threshold": cut, "threshold": min(max(alone, 0.02), 0.98)}
+    cuts = {"label_threshold": best_threshold(confidences), "refine_threshold": strict}
+    return {**cuts, "threshold": min(max(alone, 0.02), 0.98)}
 
 
 def save_labels(folder: Path, labels: Labels) -> None:

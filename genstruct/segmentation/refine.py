@@ -8,11 +8,11 @@ Sharing one palette keeps the colour evidence modest where object and background
 of the same entry, its log-odds are near zero, and the network decides.
 
 How different the two distributions end up is a judgement without labels: it tells good masks from bad ones among images
-(`refine_and_judge`), and the right threshold for a network's probabilities among thresholds (`best_threshold`).
+(`refine_and_judge`), and the right threshold for a network's probabilities among thresholds (`judge_thresholds`).
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -35,7 +35,7 @@ class RefineSettings:
     """How masks are refined. Lengths in pixels are those of a 128 x 128 picture and scale with the picture."""
 
     threshold: float = 0.5
-    """Probability of the network that counts as undecided; see `best_threshold`."""
+    """Probability of the network that counts as undecided; see `judge_thresholds`."""
     reach: int = 20
     """Pixels beyond the network's object where background is certain."""
     far: float = 0.1
@@ -104,24 +104,28 @@ def refine_and_judge(
     return photo.restore_lost(mask, settings), confidence
 
 
+CANDIDATES = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.83, 0.9)
+SLACK = 0.005
+
+
 @torch.no_grad()
-def best_threshold(
+def judge_thresholds(
     images: Float[Tensor, "batch 3 height width"],
     soft: Float[Tensor, "masks 1 h w"],
-    candidates: Sequence[float] = (0.15, 0.25, 0.35, 0.45, 0.55, 0.65, 0.75, 0.83, 0.9, 0.95),
+    candidates: Sequence[float] = CANDIDATES,
     settings: RefineSettings | None = None,
     batch: int = 20,
-) -> float:
-    """The probability at which a network's masks are best cut before refinement, found without labels.
+) -> dict[float, float]:
+    """Mean confidence in masks that are refined from a network's, cut at each of some probabilities.
 
-    Refines at each candidate and takes the one with the largest mean confidence: too low, and masks hold background;
-    too high, and the rest of the object counts as background. Either way colours separate less. Networks differ:
-    distilled ones are often best at 0.8, and at 0.5 their refined masks are a quarter too large.
+    Too low, and masks hold background; too high, and the rest of the object counts as background. Either way colours
+    separate less. Networks differ: distilled ones are often best at 0.8, and at 0.5 their refined masks are a quarter
+    too large.
 
     Args:
         images: A sample of the photos to refine, sRGB in [0, 1]; about a hundred are enough.
         soft: Probabilities of the network.
-        candidates: To choose from.
+        candidates: To judge.
         settings: Of the refinement (its threshold does not matter).
         batch: Images at a time.
     """
@@ -131,7 +135,22 @@ def best_threshold(
         photo = _Photo(some_images, some_soft, replace(settings, fine_iterations=0))
         for candidate in candidates:
             totals[candidate] += float(_confidence(*photo.learn(replace(settings, threshold=candidate))).sum())
-    return max(totals, key=lambda candidate: totals[candidate])
+    return {candidate: total / len(images) for candidate, total in totals.items()}
+
+
+def best_threshold(confidences: Mapping[float, float]) -> float:
+    """The most confident: for photos that the network has learned from."""
+    return max(confidences, key=lambda candidate: confidences[candidate])
+
+
+def strict_threshold(confidences: Mapping[float, float]) -> float:
+    """The highest that is as confident as the best, but for `SLACK`: for photos that the network has not seen.
+
+    On its own photos a trained network is so sure that all thresholds do about as well. On others it is as sure of
+    things that are none of the object, and its masks are too large.
+    """
+    most = max(confidences.values())
+    return max(candidate for candidate, confidence in confidences.items() if confidence >= most - SLACK)
 
 
 Shares = tuple[Float[Tensor, "batch entry"], Float[Tensor, "batch entry"]]

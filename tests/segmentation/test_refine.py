@@ -7,7 +7,7 @@ import torch.nn.functional as F
 from genstruct.errors import ShapeError
 from genstruct.segmentation.contrast import NEIGHBOURS, contrast_weights, smooth_regions
 from genstruct.segmentation.palette import CHROMA, Palette, perceptual, texture
-from genstruct.segmentation.refine import best_threshold, refine, refine_and_judge
+from genstruct.segmentation.refine import best_threshold, judge_thresholds, refine, refine_and_judge, strict_threshold
 
 SIZE = 64
 
@@ -141,8 +141,12 @@ def test_confidence_is_high_for_other_colours_and_low_for_the_same() -> None:
 def test_the_best_threshold_follows_a_network_that_exaggerates() -> None:
     images, masks = scene()
     soft = F.interpolate(F.avg_pool2d(F.pad(masks, (12, 12, 12, 12)), 25, 1), (SIZE, SIZE))
-    low, high = (
-        best_threshold(images, (soft.clamp(0.01, 0.99).logit() * 2 + bias).sigmoid(), (0.02, 0.12, 0.5, 0.88, 0.98))
-        for bias in (-2.0, 2.0)
-    )
+    tried = (0.02, 0.12, 0.5, 0.88, 0.98)
+    made = [(soft.clamp(0.01, 0.99).logit() * 2 + bias).sigmoid() for bias in (-2.0, 2.0)]
+    low, high = (best_threshold(judge_thresholds(images, each, tried)) for each in made)
     assert low < high
+
+
+def test_the_strict_threshold_is_the_highest_of_equals() -> None:
+    confidences = {0.3: 0.8, 0.5: 0.85, 0.7: 0.847, 0.9: 0.83}
+    assert best_threshold(confidences) == 0.5 and strict_threshold(confidences) == 0.7
