@@ -90,7 +90,7 @@ def render(
     margins. "none" has hard edges and no gradient from silhouettes.
 
     Relative errors of image gradients at 64 and 128 px, as `tools/check_gradients.py` measures them in four views, with
-    one sample a pixel, 2 x 2 samples, and margins: a sphere .04 and .03, .03 and .02, .10 and .04; a car of 4992
+    one sample a pixel, 2 x 2 samples, and margins: a sphere .03 and .02, .02 and .02, .10 and .04; a car of 4992
     triangles .07 and .04, .04 and .02, .12 and .08; an airliner of 3346 .12 and .08, .08 and .04, .24 and .17; "none"
     has 1 everywhere. Parts about as thin as a pixel, as planes have, are seen by chance: take `samples=2` for those.
 
