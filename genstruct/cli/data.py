@@ -2,13 +2,15 @@
 
 import argparse
 import json
-import sys
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from genstruct.cli.arguments import positive
+from genstruct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,12 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, with complete lists")
     parser.add_argument("--mean", type=Path, metavar="PNG", help="write the mean picture there")
-    parser.add_argument("--workers", type=_positive, help="decoding threads (number of processors)")
-    parser.add_argument("--max-megapixels", type=_positive, default=200, help="refuse larger pictures (200)")
+    parser.add_argument("--workers", type=positive, help="decoding threads (number of processors)")
+    parser.add_argument("--max-megapixels", type=positive, default=200, help="refuse larger pictures (200)")
     parser.add_argument("--download", action="store_true", help="let torchvision download a set that is not there yet")
     packing = parser.add_argument_group("packing")
     packing.add_argument("--pack", type=Path, metavar="OUT", help="also pack squares into this folder, for training")
-    packing.add_argument("--size", type=_positive, default=128, help="width and height of the squares, pixels (128)")
+    packing.add_argument("--size", type=positive, default=128, help="width and height of the squares, pixels (128)")
     packing.add_argument(
         "--crop",
         choices=CROPS,
@@ -67,7 +69,7 @@ def _run(args: argparse.Namespace) -> int:
     console = Console(highlight=False, soft_wrap=True)
     report = None
     with open_source(args.images, args.download, args.max_megapixels * 1_000_000) as source:
-        with _progress("reading") as on_progress:
+        with progress_bar("reading") as on_progress:
             summary = summarise(source, args.workers, on_progress)
         if not args.json:
             _print_summary(console, summary)
@@ -87,21 +89,9 @@ def _run(args: argparse.Namespace) -> int:
 def _pack(source: "Source", args: argparse.Namespace) -> "PackReport":
     from genstruct.data.pack import pack
 
-    with _progress("packing") as on_progress:
+    with progress_bar("packing") as on_progress:
         options = {"margin": args.margin, "seed": args.seed, "overwrite": args.overwrite}
         return pack(source, args.pack, args.size, args.crop, args.workers, on_progress, **options)
-
-
-@contextmanager
-def _progress(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the error stream, so that the output can be piped."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task(title, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def _write_mean(summary: "Summary", path: Path) -> None:
@@ -195,9 +185,3 @@ def _as_json(summary: "Summary", report: "PackReport | None") -> dict[str, objec
             "skipped": dict(report.skipped),
         }
     return content
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)

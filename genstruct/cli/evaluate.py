@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genstruct.cli.arguments import fraction, positive
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -52,7 +54,7 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pred", type=Path, required=True, help="folder of 8-bit grey masks named like the images")
     parser.add_argument("--truth", type=Path, required=True, help="folder of masks, or metadata.jsonl, or its folder")
-    parser.add_argument("--threshold", type=_fraction, default=0.5, help="a prediction above it is object, in [0, 1)")
+    parser.add_argument("--threshold", type=fraction, default=0.5, help="a prediction above it is object, in [0, 1)")
     parser.add_argument("--resize", action="store_true", help="resize predictions of another size, not refuse them")
     parser.add_argument("--bootstrap", type=_count, default=1000, help="resamples for the intervals, 0 for none (1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -77,7 +79,7 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
         "objects look like), or file:PATH (torchvision inception_v3 or resnet weights)",
     )
     parser.add_argument(
-        "--size", type=_pixels, default=None, help="bring all to this many pixels first (what the features want)"
+        "--size", type=positive, default=None, help="bring all to this many pixels first (what the features want)"
     )
     parser.add_argument("--limit", type=_count, default=None, help="use only the first so many of each folder")
     _add_json(parser)
@@ -219,24 +221,10 @@ def _status(done: int, failed: int) -> int:
     return 1 if failed else 0
 
 
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, got {text}")
-    return value
-
-
 def _share(text: str) -> float:
     value = float(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text}")
-    return value
-
-
-def _pixels(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
     return value
 
 

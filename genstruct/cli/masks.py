@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genstruct.cli.arguments import fraction, positive
 from genstruct.errors import OutputError
 
 if TYPE_CHECKING:
@@ -46,11 +47,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="distil",
         help="distil: a network trained on made pairs; invert: find the generator's code of each photo (distil)",
     )
-    parser.add_argument("--threshold", type=_fraction, default=0.5, help="of area and box; the mask stays soft (0.5)")
-    parser.add_argument("--batch", type=_positive, default=16, help="images the network sees at once (16)")
-    parser.add_argument("--workers", type=_positive, help="decoding threads (number of processors, at most 4)")
+    parser.add_argument("--threshold", type=fraction, default=0.5, help="of area and box; the mask stays soft (0.5)")
+    parser.add_argument("--batch", type=positive, default=16, help="images the network sees at once (16)")
+    parser.add_argument("--workers", type=positive, help="decoding threads (number of processors, at most 4)")
     parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run (auto)")
-    parser.add_argument("--max-megapixels", type=_positive, default=200, help="refuse larger pictures (200)")
+    parser.add_argument("--max-megapixels", type=positive, default=200, help="refuse larger pictures (200)")
     parser.add_argument("--overwrite", action="store_true", help="make masks again, and replace those of other models")
 
 
@@ -120,17 +121,3 @@ def _status(report: "MaskReport") -> int:
     if not report.failed:
         return 0
     return 1 if report.made + report.there else 2
-
-
-def _fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, got {text}")
-    return value
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value

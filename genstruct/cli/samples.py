@@ -1,8 +1,10 @@
 """`genstruct samples`: pictures that the generator of a run makes, with their layers and masks on request."""
 
 import argparse
-import sys
 from pathlib import Path
+
+from genstruct.cli.arguments import positive
+from genstruct.cli.progress import progress_bar
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -13,7 +15,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--model", type=Path, required=True, metavar="RUN", help="a run, or a checkpoint (.pt) in it")
     parser.add_argument("--out", type=Path, required=True, metavar="OUT", help="folder: new or empty")
-    parser.add_argument("--count", type=_positive, default=1000, help="pictures (1000)")
+    parser.add_argument("--count", type=positive, default=1000, help="pictures (1000)")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same pictures (0)")
     parser.add_argument(
         "--layers", action="store_true", help="also OUT/masks, OUT/backgrounds, OUT/foregrounds and OUT/metadata.jsonl"
@@ -26,19 +28,8 @@ def run(args: argparse.Namespace) -> int:
     from genstruct.segmentation.samples import load_generator, write_samples
 
     generator = load_generator(args.model, args.device)
-    write_samples(generator, args.out, args.count, args.seed, args.layers, _shown)
+    with progress_bar("samples") as on_progress:
+        write_samples(generator, args.out, args.count, args.seed, args.layers, on_progress)
     size, images = generator.size, generator.images
     print(f"{args.count} pictures of {size} x {size} pixels in {args.out / 'images'}, after {images:,} training images")
     return 0
-
-
-def _shown(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done} of {total}", end="\n" if done == total else "", file=sys.stderr)
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return value

@@ -4,12 +4,14 @@ import argparse
 import math
 import re
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+
+from genstruct.cli.arguments import positive
+from genstruct.cli.progress import progress_bar
 
 TEXELS = 8
 """Of the texture for each pixel of the picture's longer side: with 2 x 2 samples a pixel, more would only flicker."""
@@ -31,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE_OR_DIR",
         help=".mp4, .gif, .png (a sheet of all views), or a folder for one .png a view (turn.gif)",
     )
-    parser.add_argument("--frames", type=_positive, default=36, help="number of views (36)")
+    parser.add_argument("--frames", type=positive, default=36, help="number of views (36)")
     parser.add_argument("--elevation", type=_number, default=15.0, help="of the camera, degrees, -90 to 90 (15)")
     parser.add_argument("--azimuth", type=_number, default=0.0, help="of the first view, degrees (0, the front)")
     parser.add_argument("--size", type=_size, default=(256, 256), help="pixels: 256, or 320x180 (256)")
@@ -46,10 +48,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="light from above the camera; without it, colours as they are in the file (with)",
     )
     parser.add_argument("--fov", type=_number, default=30.0, help="field of view of the shorter side, degrees (30)")
-    parser.add_argument("--samples", type=_positive, default=2, help="draw so many times larger, then average (2)")
+    parser.add_argument("--samples", type=positive, default=2, help="draw so many times larger, then average (2)")
     parser.add_argument("--up", choices=("y", "z"), default="y", help="axis that points up in the file (y)")
-    parser.add_argument("--max-triangles", type=_positive, default=2_000_000, help="refuse larger meshes (2000000)")
-    parser.add_argument("--max-megabytes", type=_positive, default=512, help="refuse larger files (512)")
+    parser.add_argument("--max-triangles", type=positive, default=2_000_000, help="refuse larger meshes (2000000)")
+    parser.add_argument("--max-megabytes", type=positive, default=512, help="refuse larger files (512)")
     parser.add_argument("--overwrite", action="store_true", help="replace what is there")
 
 
@@ -73,7 +75,7 @@ def run(args: argparse.Namespace) -> int:
     least, most = TEXTURE_SIDES
     texture = min(max(TEXELS * max(turn.size), least), most)
     mesh = read_mesh(args.mesh, args.up, True, texture, args.max_triangles, args.max_megabytes * 1_000_000)
-    with _ending_like_ctrl_c(), _progress() as on_frame:
+    with _ending_like_ctrl_c(), progress_bar("views") as on_frame:
         write_turn(mesh, args.out, turn, args.fps, args.overwrite, on_frame)
     views = f"{turn.frames} views" if turn.frames > 1 else "1 view"
     print(f"{views} of {args.mesh} ({len(mesh.faces)} triangles) written to {args.out}")
@@ -100,24 +102,6 @@ def _ending_like_ctrl_c() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[int, int], None]]:
-    """A progress bar on the error stream, so that the output can be piped."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("views", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, got {text!r}")
-    return int(text)
 
 
 def _number(text: str) -> float:

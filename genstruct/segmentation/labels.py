@@ -59,11 +59,10 @@ def label(
     """
     masks = np.zeros((len(archive), archive.size, archive.size), np.uint8)
     scores = []
-    settings = RefineSettings(threshold=segmenter.card.get("label_threshold", segmenter.refinement.threshold))
     for start in range(0, len(archive), batch):
         images = as_unit(archive.images[start : start + batch], segmenter.device)
         soft = resize_to(segmenter.logits(images), images.shape[-2:]).sigmoid()
-        refined, confidence = refine_and_judge(images, soft, settings)
+        refined, confidence = refine_and_judge(images, soft, segmenter.labelling)
         masks[start : start + batch] = to_bytes(refined)[..., 0]
         scores.append(confidence.cpu())
         if on_progress is not None:

@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -116,8 +117,13 @@ class Segmenter:
 
     @property
     def refinement(self) -> RefineSettings:
-        """How its masks are refined; the card's `refine_threshold` is the probability that counts as undecided."""
+        """How its masks of new photos are refined; the card's `refine_threshold` counts as undecided."""
         return RefineSettings(threshold=self.card.get("refine_threshold", 0.5))
+
+    @property
+    def labelling(self) -> RefineSettings:
+        """How it labels the photos that it has learned from: with the card's `label_threshold`."""
+        return replace(self.refinement, threshold=self.card.get("label_threshold", self.refinement.threshold))
 
     @torch.inference_mode()
     def _predict(

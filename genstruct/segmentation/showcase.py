@@ -104,9 +104,7 @@ def run_demo(
     if not report.finished:
         return report
     shown = [_apply(model, photos, out / "masks", report, say) for model in _models(out / "run", weights, report.notes)]
-    write_looks(
-        report.page, report.sheet, photos.test, _intro(report), [s for s in shown if s], experiment, out / "run"
-    )
+    write_looks(report.page, report.sheet, photos.test, _intro(report), [s for s in shown if s], out / "run")
     write_text(out / "scores.json", json.dumps({k: r.to_json() for k, r in report.scores.items()}, indent=1) + "\n")
     return report
 

@@ -19,10 +19,9 @@ from genstruct.export.images import contact_sheet, cut_out, write_png
 from genstruct.export.page import Section, Table, write_page
 from genstruct.metrics.evaluation import MaskReport
 from genstruct.render.layers import Layer, composite, shift
-from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.layered import LayeredGenerator
 from genstruct.segmentation.mask_folder import mask_names
-from genstruct.train import checkpoint
+from genstruct.segmentation.samples import load_generator
 from genstruct.train.randomness import Draws
 
 SIDE = 192
@@ -60,7 +59,6 @@ def write_looks(
     photos: Path,
     intro: str,
     models: Sequence[Shown],
-    experiment: SegmentationExperiment,
     run: Path,
 ) -> None:
     """Write the contact sheet and the page.
@@ -71,11 +69,11 @@ def write_looks(
         photos: The photos that have masks.
         intro: First paragraph of the page.
         models: What made masks.
-        experiment: The training.
-        run: Its folder.
+        run: Folder of the training.
     """
     rows = {model.title: photo_rows(photos, model.masks, ON_PAGE) for model in models}
-    generated = generated_rows(load_generator(experiment, run), experiment.generator.size, GENERATED)
+    made = load_generator(run)
+    generated = generated_rows(made.network, made.size, GENERATED)
     labelled = [(model.name, row) for model in models if model.on_sheet for row in rows[model.title][:ON_SHEET]]
     labelled += [("generated", row) for row in generated]
     write_png(sheet, contact_sheet([row for _, row in labelled], [label for label, _ in labelled], SIDE))
@@ -124,17 +122,6 @@ def generated_rows(generator: LayeredGenerator, size: int, count: int, seed: int
         scene = generator(z, size)
     layers = (scene.picture, scene.background, scene.foreground, scene.mask)
     return [_row(*(layer[i : i + 1] for layer in layers)) for i in range(count)]
-
-
-def load_generator(experiment: SegmentationExperiment, run: Path) -> LayeredGenerator:
-    """The averaged generator of a run's adversarial stage.
-
-    Raises:
-        CheckpointError: There is no checkpoint, or it cannot be used.
-    """
-    generator = LayeredGenerator(experiment.generator)
-    generator.load_state_dict(checkpoint.load_networks(run / "generator")["generator"])
-    return generator.eval()
 
 
 def score_table(models: Sequence[Shown]) -> Table:

@@ -81,7 +81,10 @@ def test_help_answers_without_importing_torch_and_without_warnings():
         (["data", "--wrks=3", "x"], "unknown argument '--wrks=3'; did you mean --workers?; see genstruct data --help"),
         (["evaluate", "mask"], "did you mean 'masks'?; see genstruct evaluate --help"),
         (["masks", "photos", "--mod", "x", "--out", "y"], "the following arguments are required: --model"),
-        (["masks", "a", "--model", "b", "--out", "c", "--batch", "0"], "argument --batch: must be at least 1, got 0"),
+        (
+            ["masks", "a", "--model", "b", "--out", "c", "--batch", "0"],
+            "argument --batch: must be a whole number of at least 1",
+        ),
         (["train"], "give an experiment file, for example configs/"),
     ],
 )

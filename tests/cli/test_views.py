@@ -183,7 +183,7 @@ def test_a_signal_leaves_nothing_and_what_was_there(meshes, tmp_path, monkeypatc
     before = signal.getsignal(signal.SIGTERM)
 
     @contextmanager
-    def told():
+    def told(_):
         yield lambda done, total: done == 2 and os.kill(os.getpid(), number)
 
     def files():
@@ -191,7 +191,7 @@ def test_a_signal_leaves_nothing_and_what_was_there(meshes, tmp_path, monkeypatc
 
     assert draw(meshes / "ball.glb", tmp_path / name) == 0
     there = files()
-    monkeypatch.setattr("genstruct.cli.views._progress", told)
+    monkeypatch.setattr("genstruct.cli.views.progress_bar", told)
     assert draw(meshes / "ball.glb", tmp_path / name, "--overwrite") == status
     assert files() == there
     assert draw(meshes / "ball.glb", tmp_path / "new" / name) == status
