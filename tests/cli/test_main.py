@@ -83,7 +83,7 @@ def test_help_answers_without_importing_torch_and_without_warnings():
         (["masks", "photos", "--mod", "x", "--out", "y"], "the following arguments are required: --model"),
         (
             ["masks", "a", "--model", "b", "--out", "c", "--batch", "0"],
-            "argument --batch: must be a whole number of at least 1",
+            "argument --batch: must be a whole number of at least 1, got '0'",
         ),
         (["train"], "give an experiment file, for example configs/"),
     ],
