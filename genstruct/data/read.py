@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import UInt8
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from genstruct.errors import ImageError
 
@@ -72,10 +72,9 @@ def read_picture(
         mode, size = image.mode, image.size
         if at_least is not None:
             image.draft(None, (at_least, at_least))
-        upright = _upright(image)
-        if (upright.width < upright.height) != (size[0] < size[1]):
+        if _stand_upright(image):
             size = size[::-1]
-        return Picture(_to_rgb(upright), mode, size, getattr(image, "n_frames", 1))
+        return Picture(_to_rgb(image), mode, size, getattr(image, "n_frames", 1))
 
 
 def decode_mask(
@@ -86,10 +85,10 @@ def decode_mask(
     Colour files count by their brightness, transparent ones (cut-outs) by their opacity. See `read_picture` for errors.
     """
     with _opened(data, name, max_pixels) as image:
-        upright = _upright(image)
-        if _has_alpha(upright):
-            return np.asarray(upright.convert("RGBA").getchannel("A"))
-        return np.asarray(_to_eight_bit(upright).convert("L"))
+        _stand_upright(image)
+        if _has_alpha(image):
+            return np.asarray(image.convert("RGBA").getchannel("A"))
+        return np.asarray(_to_eight_bit(image).convert("L"))
 
 
 @contextmanager
@@ -135,11 +134,17 @@ def _reason(data: bytes | Path, error: Exception) -> str:
     return f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})"
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _stand_upright(image: Image.Image) -> bool:
+    """Decode, and turn as EXIF says, in place; whether rows became columns.
+
+    The pixels' own proportions cannot tell: a JPEG of 999 x 1000 that is decoded at half its size is square.
+    """
     image.load()
     with suppress(Exception):  # a broken EXIF block says nothing about orientation; the pixels are fine
+        orientation = image.getexif().get(ExifTags.Base.Orientation)  # gone once it is applied, as TIFF's is by now
         ImageOps.exif_transpose(image, in_place=True)  # the other way copies every picture, turned or not
-    return image
+        return orientation in (5, 6, 7, 8)
+    return False
 
 
 def _has_alpha(image: Image.Image) -> bool:

@@ -56,6 +56,15 @@ def test_every_exif_orientation_comes_out_upright(orientation, kind):
     assert picture.size == (3, 2)
 
 
+@pytest.mark.parametrize(("orientation", "size"), [(1, (39, 40)), (6, (40, 39)), (3, (39, 40))])
+def test_the_size_of_a_nearly_square_photo_survives_decoding_it_smaller(orientation, size):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = read_picture(encoded(photo(0, 39, 40), "jpeg", exif=exif), at_least=19)
+    assert picture.pixels.shape == (20, 20, 3)
+    assert picture.size == size
+
+
 def test_a_mask_is_turned_like_its_image():
     exif = Image.Exif()
     exif[0x0112] = 6
