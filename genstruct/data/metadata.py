@@ -5,12 +5,15 @@ A wrong line is reported with its number and left out; a wrong field is reported
 
 import json
 import math
+import re
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
 FILE_NAME = "metadata.jsonl"
+_DRIVE = re.compile("[A-Za-z]:")  # C:\\photos leaves the folder on Windows
 
 
 @dataclass(frozen=True)
@@ -103,9 +106,13 @@ def parse_record(fields: Any, file_name: str | None = None) -> tuple[Record, lis
 
 
 def is_safe_path(name: str) -> bool:
-    """Whether a path from a file we do not trust stays inside the folder it is relative to, on any system."""
+    """Whether a path from a file we do not trust stays inside the folder it is relative to, on any system.
+
+    Control characters are refused, too; colons and the narrow spaces that cameras and screenshots have are not.
+    """
     parts = name.replace("\\", "/").split("/")
-    return bool(name) and parts[0] != "" and ".." not in parts and ":" not in parts[0] and name.isprintable()
+    plain = not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
+    return bool(name) and parts[0] != "" and ".." not in parts and not _DRIVE.match(name) and plain
 
 
 def _reason(error: Exception) -> str:

@@ -105,8 +105,10 @@ def _opened(data: bytes | Path, name: str | None, max_pixels: int) -> Iterator[I
             if not width * height:
                 raise ImageError(f"{name}: has no pixels ({width} x {height}); remove it or replace it")
             yield image
-    except (ImageError, MemoryError):
+    except ImageError:
         raise
+    except MemoryError as error:
+        raise ImageError(f"{name}: too large for the memory there is; shrink it or leave it out") from error
     except Exception as error:  # decoders of some forty formats raise whatever a broken file makes them raise
         raise ImageError(f"{name}: {_reason(data, error)}; remove it or replace it") from error
 

@@ -163,7 +163,7 @@ def _index(path: Path, shard: int, notes: list[str]) -> dict[str, _Member]:
 
 def _problem(member: tarfile.TarInfo, name: str) -> str | None:
     if not is_safe_path(name):
-        return "a path that leaves the archive"
+        return "a path that has control characters or leaves the archive"
     return None if member.isreg() and not member.issparse() else "not a plain file (a link, a device, a sparse file)"
 
 

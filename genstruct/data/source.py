@@ -12,7 +12,7 @@ from genstruct.data.read import MAX_PIXELS, decode_image, decode_mask
 from genstruct.errors import DataError, ImageError
 
 MAX_FILE_BYTES = 1 << 30
-"""A file in an archive that claims more is not read: no image file comes near 1 GiB."""
+"""A file that has more, or an archive's member that claims it, is not read: no image file comes near 1 GiB."""
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ with open_source("photos/") as source:  # or photos.zip, "shards/{000..031}.tar"
 
 import os
 import re
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,10 +16,10 @@ from genstruct.data.lsun import LsunSource
 from genstruct.data.named import TorchvisionSource
 from genstruct.data.read import MAX_PIXELS
 from genstruct.data.shards import TarSource, expand_shards
-from genstruct.data.source import Entry, Source, reading_error
+from genstruct.data.source import MAX_FILE_BYTES, Entry, Source, reading_error
 from genstruct.data.tree import choose_images, is_hidden, is_image
 from genstruct.data.zipped import ZipSource
-from genstruct.errors import DataError
+from genstruct.errors import DataError, ImageError
 
 _PATTERN = re.compile(r"[{*?\[]")
 
@@ -29,7 +30,7 @@ class FolderSource(Source):
     def __init__(self, root: Path, max_pixels: int = MAX_PIXELS) -> None:
         self._root = root
         notes: list[str] = []
-        files = dict(_walk(root, "", notes, set()))
+        files = dict(_walk(root, notes))
         chosen = choose_images(files, self.read_path)
         entries = [Entry(name, files[name].st_size, files[name].st_mtime_ns) for name in chosen.names]
         if not entries:
@@ -37,10 +38,7 @@ class FolderSource(Source):
         super().__init__(f"folder {root}", entries, chosen.records, notes + chosen.notes, max_pixels)
 
     def read_path(self, path: str) -> bytes:
-        try:
-            return (self._root / path).read_bytes()
-        except OSError as error:
-            raise reading_error(path, error) from error
+        return _read_file(self._root / path, path)
 
 
 class FileSource(Source):
@@ -48,14 +46,11 @@ class FileSource(Source):
 
     def __init__(self, path: Path, max_pixels: int = MAX_PIXELS) -> None:
         self._folder = path.parent
-        stat = path.stat()
-        super().__init__(f"file {path}", [Entry(path.name, stat.st_size, stat.st_mtime_ns)], max_pixels=max_pixels)
+        status = path.stat()
+        super().__init__(f"file {path}", [Entry(path.name, status.st_size, status.st_mtime_ns)], max_pixels=max_pixels)
 
     def read_path(self, path: str) -> bytes:
-        try:
-            return (self._folder / path).read_bytes()
-        except OSError as error:
-            raise reading_error(path, error) from error
+        return _read_file(self._folder / path, path)
 
 
 def open_source(root: str | Path, download: bool = False, max_pixels: int = MAX_PIXELS) -> Source:
@@ -93,30 +88,48 @@ def _open_file(path: Path, max_pixels: int) -> Source:
     raise DataError(f"{path}: neither an image nor an archive by its name; give a folder, a .zip or a .tar")
 
 
-def _walk(root: Path, below: str, notes: list[str], seen: set[tuple[int, int]]) -> Iterator[tuple[str, os.stat_result]]:
-    """Files below `root`, links followed; a folder that a link leads back to is entered once."""
+def _read_file(file: Path, name: str) -> bytes:
     try:
-        here = (root / below).stat()
-        found = sorted(os.scandir(root / below), key=lambda item: item.name)
+        if (size := file.stat().st_size) > MAX_FILE_BYTES:
+            raise ImageError(f"{name}: has {size >> 20} MiB, over the limit of 1024; leave it out")
+        return file.read_bytes()
     except OSError as error:
-        notes.append(f"{below or root}: cannot be listed ({error.strerror}); its images are left out")
-        return
-    if (here.st_dev, here.st_ino) in seen:
-        return
-    seen.add((here.st_dev, here.st_ino))
-    for item in found:
-        name = f"{below}{item.name}"
-        if is_hidden(item.name):
-            continue
-        if item.is_dir():
-            yield from _walk(root, f"{name}/", notes, seen)
-            continue
+        raise reading_error(name, error) from error
+
+
+def _walk(root: Path, notes: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Plain files below `root`, links followed; a folder that a link leads back to is entered once."""
+    seen: set[tuple[int, int]] = set()
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
         try:
-            stat = item.stat()
+            here = (root / below).stat()
+            found = sorted(os.scandir(root / below), key=lambda item: item.name)
         except OSError as error:
-            notes.append(f"{name}: cannot be read ({error.strerror}); it is left out")
+            notes.append(f"{below or root}: cannot be listed ({error.strerror}); its images are left out")
             continue
-        yield name, stat
+        if (here.st_dev, here.st_ino) in seen:
+            continue
+        seen.add((here.st_dev, here.st_ino))
+        visible = [item for item in found if not is_hidden(item.name)]
+        folders = [item for item in visible if item.is_dir()]
+        waiting += [f"{below}{item.name}/" for item in reversed(folders)]
+        yield from _plain_files(below, [item for item in visible if item not in folders], notes)
+
+
+def _plain_files(below: str, found: list["os.DirEntry[str]"], notes: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+    """Without pipes, sockets and devices: reading one may never end."""
+    for item in found:
+        try:
+            status = item.stat()
+        except OSError as error:
+            notes.append(f"{below}{item.name}: cannot be read ({error.strerror}); it is left out")
+            continue
+        if stat.S_ISREG(status.st_mode):
+            yield f"{below}{item.name}", status
+        elif is_image(item.name):
+            notes.append(f"{below}{item.name}: not a plain file (a pipe, a socket or a device); it is left out")
 
 
 def _hints(files: dict[str, os.stat_result]) -> list[str]:

@@ -71,5 +71,5 @@ class ZipSource(Source):
 
 def _problem(member: zipfile.ZipInfo) -> str | None:
     if not is_safe_path(member.filename):
-        return "a path that leaves the archive"
+        return "a path that has control characters or leaves the archive"
     return "a link" if (member.external_attr >> 16) & 0o170000 == _LINK else None

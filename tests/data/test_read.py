@@ -208,3 +208,13 @@ def test_a_damaged_file_of_any_format_is_read_or_refused_in_one_line(kind):
         except ImageError as error:
             assert str(error).startswith("x.img: ")
             assert "\n" not in str(error)
+
+
+def test_a_picture_that_does_not_fit_the_memory_is_an_error_of_that_picture(monkeypatch):
+    def load(image):
+        raise MemoryError
+
+    data = encoded(ASYMMETRIC)
+    monkeypatch.setattr("PIL.PngImagePlugin.PngImageFile.load", load)
+    with pytest.raises(ImageError, match=r"a\.png: too large for the memory there is"):
+        decode_image(data, "a.png")

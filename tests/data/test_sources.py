@@ -1,5 +1,6 @@
 import json
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,6 +48,32 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     source = open_source(tmp_path / "set")
     assert source.names == ("a.png", "more/b.png")
     assert source.notes == ("gone.png: cannot be read (No such file or directory); it is left out",)
+
+
+def test_a_pipe_among_the_images_is_left_out_and_said(tmp_path):
+    fill(tmp_path, ["a.png"])
+    os.mkfifo(tmp_path / "b.png")
+    source = open_source(tmp_path)
+    assert source.names == ("a.png",)
+    assert source.notes == ("b.png: not a plain file (a pipe, a socket or a device); it is left out",)
+
+
+def test_folders_as_deep_as_the_system_allows_are_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(1200):
+        os.mkdir("d")  # noqa: PTH102 - a path this long cannot be made at once
+        monkeypatch.chdir("d")
+    fill(Path(), ["a.png"])
+    monkeypatch.chdir(tmp_path)
+    assert open_source(Path()).names == ("d/" * 1200 + "a.png",)
+
+
+def test_a_file_too_large_to_be_an_image_is_not_read(tmp_path):
+    fill(tmp_path, ["a.png"])
+    with (tmp_path / "b.png").open("wb") as file:
+        file.truncate(1 << 40)  # takes no room on the disk
+    with pytest.raises(ImageError, match=r"b\.png: has 1048576 MiB, over the limit of 1024"):
+        open_source(tmp_path).read(1)
 
 
 @pytest.mark.parametrize(
