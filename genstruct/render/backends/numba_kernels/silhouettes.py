@@ -48,7 +48,10 @@ def find(
             turns[number] = 1 if turn > 0 else (-1 if turn < 0 else 0)
         for number in range(len(ends)):
             edge = unsigned(number)
-            side = silhouette_side(halves, ways, turns, begins[edge], begins[edge + unsigned(1)])
+            begin, end = begins[edge], begins[edge + unsigned(1)]
+            if inside_surface(halves, ways, turns, begin, end):  # nearly all edges
+                continue
+            side = silhouette_side(halves, ways, turns, begin, end)
             if side == 0:
                 continue
             a, b = unsigned(ends[edge, 0]), unsigned(ends[edge, 1])
@@ -66,6 +69,15 @@ def find(
             )  # fmt: skip
         slot_edge[:] = -1
         slot_farthest[:] = -1
+
+
+@helper
+def inside_surface(face, forward, turns, begin, end):
+    """Whether just two triangles meet at the edge, one on each side: a quick answer before `silhouette_side`."""
+    if end - begin != 2:
+        return False
+    one, other = unsigned(begin), unsigned(begin + 1)
+    return (forward[one] != forward[other]) & (turns[unsigned(face[one])] == turns[unsigned(face[other])])
 
 
 @helper
