@@ -18,7 +18,7 @@ from torch import Tensor
 from benchmarks import peers
 from genstruct.geometry.camera import Camera
 from genstruct.geometry.mesh import Mesh
-from genstruct.geometry.surfaces import icosphere, sheet
+from genstruct.geometry.surfaces import icosphere, octahedral_sphere, sheet
 from genstruct.render.antialias import antialias_silhouettes
 from genstruct.render.interpolate import interpolate
 from genstruct.render.project import project
@@ -48,9 +48,15 @@ class Task:
 
 
 def make_task(name: str, size: int, batch: int, device: str = "cpu") -> Task:
-    """A scene by its name: "s1280", "s5120", ... are spheres of so many triangles, "grid" a bumpy sheet of 7938."""
+    """A scene by its name: "s1280", "s5120", ... are spheres of so many triangles, all of a size; "o1000", ... spheres
+    of about any number of triangles, folded from a square; "grid" is a bumpy sheet of 7938."""
     rng = torch.Generator().manual_seed(0)
-    mesh = _bumpy_sheet() if name == "grid" else icosphere(round(math.log(int(name[1:]) / 20, 4)))
+    if name == "grid":
+        mesh = _bumpy_sheet()
+    elif name[0] == "o":
+        mesh = octahedral_sphere(2 * round(math.sqrt(int(name[1:]) / 8)))
+    else:
+        mesh = icosphere(round(math.log(int(name[1:]) / 20, 4)))
     reach = 1.0 if name == "grid" else math.pi
     azimuth = (torch.rand(batch, generator=rng) * 2 - 1) * reach
     elevation = (torch.rand(batch, generator=rng) * 2 - 1) * 0.5
@@ -198,7 +204,7 @@ def ratios(results: Mapping[str, Mapping[str, float]]) -> dict[str, dict[str, fl
 
 
 def growth(faces: Sequence[int], sizes: Sequence[int], batch: int, rounds: int) -> dict[str, dict[str, float]]:
-    """Our seconds for spheres of more and more triangles at 128 px, and for 5120 at more and more pixels.
+    """Our seconds for spheres of more and more triangles at 128 px, and of 5000 at more and more pixels.
 
     Returns:
         By "faces" and "sizes": seconds by number, and "exponent", the slope over the logarithms (of the side, for
@@ -207,13 +213,13 @@ def growth(faces: Sequence[int], sizes: Sequence[int], batch: int, rounds: int) 
     """
 
     def measured(number: int, size: int) -> float:
-        task = make_task(f"s{number}", size, batch)
+        task = make_task(f"o{number}", size, batch)
         draw = ours(task)
         return statistics.median(seconds(draw, task)[1] for _ in range(rounds))
 
     by_faces = {number: measured(number, 128) for number in faces}
-    by_size = {size: measured(5120, size) for size in sizes}
-    both, small = measured(faces[-1], sizes[-1]), measured(5120, 128)
+    by_size = {size: measured(5000, size) for size in sizes}
+    both, small = measured(faces[-1], sizes[-1]), measured(5000, 128)
     added = by_faces[faces[-1]] + by_size[sizes[-1]] - small
     return {
         "faces": {**{str(number): value for number, value in by_faces.items()}, "exponent": _slope(by_faces)},
