@@ -83,7 +83,9 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     )
     results["gradient_error"] = max(row["edges"] for row in results["gradient_errors"]["sphere"].values())
     if not args.quick and args.device == "cpu":
-        results["growth"] = rendering.growth((1_000, 3_000, 10_000, 30_000, 100_000), (32, 64, 128, 256, 512), args.batch, 3)
+        results["growth"] = rendering.growth(
+            (1_000, 3_000, 10_000, 30_000, 100_000), (32, 64, 128, 256, 512), args.batch, 3
+        )
         results["bytes_per_pixel"] = rendering.bytes_per_pixel()
     print_summary(results)
     return results
