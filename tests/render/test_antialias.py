@@ -43,6 +43,16 @@ def test_sides_cover_their_share_of_pixels(backend, edges):
 
 
 @each_backend
+def test_sides_that_run_between_pixels_have_their_slope(backend):
+    v, faces = rectangle(2.0, 3.0, 7.0, 8.0, dtype=torch.float64)  # exactly amid pixel centres: no pixel is cut
+    (p,) = checkable(v)
+    (gradient,) = torch.autograd.grad(coverage(p, faces, (12, 10), backend).sum(), p)
+    assert gradient[0, v[0, :, 0] == 7, 0].sum().item() == pytest.approx(5)
+    assert gradient[0, v[0, :, 0] == 2, 0].sum().item() == pytest.approx(-5)
+    assert gradient[0, v[0, :, 1] == 8, 1].sum().item() == pytest.approx(5)
+
+
+@each_backend
 @pytest.mark.parametrize("width", [0.1, 0.4, 0.6, 0.9])
 def test_a_bar_thinner_than_a_pixel_has_its_width_and_slope_where_a_centre_sees_it(backend, width):
     v, faces = rectangle(3.47 - 0.4 * width, 0, 3.47 + 0.6 * width, 12)  # both sides cut pixel 3

@@ -59,8 +59,10 @@ def antialias_silhouettes(
     offset = crossings.image * height * width
     target = offset + torch.where(w > 0, crossings.outer, crossings.inner)
     other = offset + torch.where(w > 0, crossings.inner, crossings.outer)
-    load = w.new_zeros(len(picture)).index_add(0, target, w.abs()).clamp(min=1)[target, None]
-    change = w.abs()[:, None] / load * (picture[other] - picture[target])
+    share = torch.where(w > 0, w, -w)  # `abs` has no gradient at 0: edges amid two centres
+    load = w.new_zeros(len(picture)).index_add(0, target, share)[target, None]
+    load = torch.where(load > 1, load, 1)
+    change = share[:, None] / load * (picture[other] - picture[target])
     bend = _bend(picture.detach(), w.detach(), crossings, topology, fragments)
     out = picture.index_add(0, target, change + (w - w.detach())[:, None] / load.detach() * bend)
     return out.view(len(image), height, width, -1).movedim(-1, 1).contiguous()
