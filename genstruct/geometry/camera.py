@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.errors import ShapeError
-from genstruct.geometry.checks import check_float, check_together
+from genstruct.geometry.checks import check_float, check_size, check_together
 from genstruct.geometry.precision import full_precision
 
 Number = float | int | Tensor
@@ -103,7 +103,13 @@ class Camera:
         return (points - self.translation[:, None]) @ self.rotation
 
     def resized(self, size: tuple[int, int], to: tuple[int, int]) -> "Camera":
-        """The same view in an image of `to` (height, width) pixels instead of `size`."""
+        """The same view in an image of `to` (height, width) pixels instead of `size`.
+
+        Raises:
+            ShapeError: Not sizes of images.
+        """
+        check_size(size)
+        check_size(to)
         scale = self.intrinsics.new_tensor([to[1] / size[1], to[0] / size[0], 1.0])
         return replace(self, intrinsics=self.intrinsics * scale[:, None])
 
@@ -194,9 +200,8 @@ def pinhole(focal: Float[Tensor, " batch"], size: tuple[int, int]) -> Float[Tens
     Raises:
         ShapeError: An empty image.
     """
+    check_size(size)
     height, width = size
-    if height < 1 or width < 1:
-        raise ShapeError(f"size must be (height, width) of at least one pixel, got {tuple(size)}")
     zero, one = torch.zeros_like(focal), torch.ones_like(focal)
     rows = [[focal, zero, one * width / 2], [zero, focal, one * height / 2], [zero, zero, one]]
     return torch.stack([torch.stack(row, -1) for row in rows], -2)

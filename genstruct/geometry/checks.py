@@ -1,6 +1,7 @@
 """Checks at the public doors of geometry: shapes, types and devices cost nothing; values are read only when asked."""
 
 import math
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -33,6 +34,18 @@ def check_float(name: str, tensor: Tensor, shape: str) -> None:
     check_shape(name, tensor, shape)
     if not tensor.is_floating_point():
         raise ShapeError(f"{name} must be floating point, got {tensor.dtype} {list(tensor.shape)}; use .float()")
+
+
+def check_size(size: tuple[int, int]) -> None:
+    """Images need at least a pixel.
+
+    Raises:
+        ShapeError: Something else than two whole numbers above 0.
+    """
+    sides = tuple(size) if isinstance(size, Sequence) else (size,)
+    if len(sides) != 2 or not all(isinstance(side, int) and side > 0 for side in sides):
+        got = sides if isinstance(size, Sequence) else size
+        raise ShapeError(f"size must be (height, width), whole numbers of at least one pixel, got {got}")
 
 
 def check_together(tensors: dict[str, Tensor]) -> None:

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from genstruct.errors import MissingDependency, ShapeError
 from genstruct.geometry.camera import Camera
-from genstruct.geometry.checks import check_float
+from genstruct.geometry.checks import check_float, check_size
 
 OPENGL_AXES, PYTORCH3D_AXES = (1.0, -1.0, -1.0), (-1.0, -1.0, 1.0)
 """Signs of the camera's axes there, in terms of ours."""
@@ -34,8 +34,9 @@ def to_opengl(
         near, far: Depths that get z/w = -1 and +1, object units.
 
     Raises:
-        ShapeError: Depths out of order.
+        ShapeError: Depths out of order, or not the size of an image.
     """
+    check_size(size)
     if not (near < far and (camera.orthographic or near > 0)):
         raise ShapeError(f"near and far must be 0 < near < far, got {near} and {far}")
     view = _flip(camera.world_to_camera, OPENGL_AXES)
@@ -69,6 +70,7 @@ def from_opengl(
     Raises:
         ShapeError: Other shapes, or a projection of neither kind.
     """
+    check_size(size)
     check_float("view", view, "batch 4 4")
     check_float("projection", projection, "batch 4 4")
     last = projection[:, 3]
@@ -95,9 +97,10 @@ def to_pytorch3d(camera: Camera, size: tuple[int, int]) -> Any:
     In float32: PyTorch3D's transforms know no other type.
 
     Raises:
-        ShapeError: Skewed pixels, which PyTorch3D's parameters cannot say.
+        ShapeError: Skewed pixels, which PyTorch3D's parameters cannot say, or not the size of an image.
         MissingDependency: PyTorch3D is not installed.
     """
+    check_size(size)
     try:
         from pytorch3d.renderer import OrthographicCameras, PerspectiveCameras
     except ImportError as error:
@@ -122,7 +125,11 @@ def from_pytorch3d(cameras: Any, size: tuple[int, int]) -> Camera:
     Args:
         cameras: `PerspectiveCameras`, `FoVPerspectiveCameras`, `OrthographicCameras` or `FoVOrthographicCameras`.
         size: (height, width) of the image, pixels.
+
+    Raises:
+        ShapeError: Not the size of an image.
     """
+    check_size(size)
     rotation, translation = cameras.R, cameras.T
     batch, identity = len(rotation), torch.eye(3).to(rotation)
     points = rotation.new_tensor([[0.0, 0, 1], [-1.0, 0, 1], [0.0, -1, 1]]).expand(batch, 3, 3)

@@ -107,7 +107,7 @@ def laplacian(
     first, second = unique_edges(faces).unbind(1)
     here, there = torch.cat([first, second]), torch.cat([second, first])
     total = torch.zeros_like(vertices).index_add(1, here, vertices[:, there] - vertices[:, here])
-    degree = torch.zeros_like(vertices[0, :, 0]).index_add(0, here, torch.ones_like(here, dtype=vertices.dtype))
+    degree = vertices.new_zeros(vertices.shape[1]).index_add(0, here, torch.ones_like(here, dtype=vertices.dtype))
     return total / degree.clamp(min=1)[:, None]
 
 

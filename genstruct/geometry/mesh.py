@@ -65,7 +65,7 @@ class Mesh:
 
     def __len__(self) -> int:
         """Number of meshes: the batch of vertices or of textures, whichever is not shared."""
-        return max(len(self.vertices), 0 if self.texture is None else len(self.texture))
+        return len(self.vertices) if self.texture is None or len(self.vertices) != 1 else len(self.texture)
 
     def __getitem__(self, index: slice | Tensor) -> "Mesh":
         """Some of the meshes, still as a batch; what is shared stays shared.

@@ -112,6 +112,8 @@ def _about(angle: Tensor, axis: int) -> Tensor:
 
 
 def _check(name: str, tensor: Tensor, last: tuple[int, ...]) -> None:
+    sizes = ", ".join(str(size) for size in last)
+    if not isinstance(tensor, Tensor):
+        raise ShapeError(f"{name} must be a tensor [..., {sizes}], got {type(tensor).__name__}")
     if tensor.shape[-len(last) :] != last or not tensor.is_floating_point():
-        sizes = ", ".join(str(size) for size in last)
         raise ShapeError(f"{name} must be floating point [..., {sizes}], got {tensor.dtype} {list(tensor.shape)}")

@@ -32,8 +32,8 @@ def sheet(rows: int, columns: int, height: float = 2.0, width: float = 2.0) -> M
     Raises:
         ShapeError: Less than one cell.
     """
-    if rows < 1 or columns < 1:
-        raise ShapeError(f"a sheet needs at least 1 x 1 cells, got {rows} x {columns}")
+    if not (isinstance(rows, int) and isinstance(columns, int) and rows >= 1 and columns >= 1):
+        raise ShapeError(f"a sheet needs whole numbers of cells, at least 1 x 1, got {rows} x {columns}")
     uv = _grid(rows, columns)
     x, y = (uv[:, 0] - 0.5) * width, (0.5 - uv[:, 1]) * height
     falling = (torch.arange(columns) >= columns / 2).expand(rows, columns)
@@ -50,7 +50,12 @@ def box(size: tuple[float, float, float] = (1.0, 1.0, 1.0)) -> Mesh:
 
     The texture holds two rows of three sides, each as seen from outside with +y up (top and bottom: with the front
     downwards and upwards): left (+x), front (+z), right (-x); top (+y), back (-z), bottom (-y).
+
+    Raises:
+        ShapeError: Not three lengths.
     """
+    if len(size) != 3:
+        raise ShapeError(f"size must be (x, y, z), got {size}")
     # Right and up in the picture of each side, as seen from outside; their cross product looks outwards.
     sides = [((0, 0, -1), (0, 1, 0)), ((1, 0, 0), (0, 1, 0)), ((0, 0, 1), (0, 1, 0))]
     sides += [((1, 0, 0), (0, 0, -1)), ((-1, 0, 0), (0, 1, 0)), ((1, 0, 0), (0, 0, 1))]
@@ -75,8 +80,8 @@ def icosphere(subdivisions: int = 3) -> Mesh:
     Raises:
         ShapeError: Below 0, or above 8 (1.3 million triangles).
     """
-    if not 0 <= subdivisions <= 8:
-        raise ShapeError(f"subdivisions must be 0 to 8, got {subdivisions}")
+    if not isinstance(subdivisions, int) or not 0 <= subdivisions <= 8:
+        raise ShapeError(f"subdivisions must be a whole number from 0 to 8, got {subdivisions}")
     vertices, faces, uv, uv_faces = _icosahedron()
     for _ in range(subdivisions):
         vertices, faces = subdivide(vertices, faces)
@@ -99,8 +104,8 @@ def octahedral_sphere(cells: int) -> Mesh:
     Raises:
         ShapeError: An odd number or less than 2.
     """
-    if cells < 2 or cells % 2:
-        raise ShapeError(f"cells must be even and at least 2, got {cells}")
+    if not isinstance(cells, int) or cells < 2 or cells % 2:
+        raise ShapeError(f"cells must be a whole number, even and at least 2, got {cells}")
     uv = _grid(cells, cells)
     half = cells // 2
     cell = torch.arange(cells)

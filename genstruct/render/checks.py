@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from genstruct.errors import ShapeError
-from genstruct.geometry.checks import check_finite, check_float, check_shape, check_together
+from genstruct.geometry.checks import check_finite, check_float, check_shape, check_size, check_together
 from genstruct.geometry.mesh import check_faces
 
 
@@ -37,16 +37,6 @@ def check_lists(name: str, faces: Tensor, target: str, rows: int, batch: int) ->
     if len(faces) != batch:
         raise ShapeError(f"{name} [batch, faces, 3] must have the batch size {batch}, got {list(faces.shape)}")
     check_faces(name, faces, target, rows, "batch faces 3")
-
-
-def check_size(size: tuple[int, int]) -> None:
-    """Images need at least a pixel.
-
-    Raises:
-        ShapeError: Something else than two whole numbers above 0.
-    """
-    if len(size) != 2 or not all(isinstance(side, int) and side > 0 for side in size):
-        raise ShapeError(f"size must be (height, width), whole numbers of at least one pixel, got {tuple(size)}")
 
 
 def check_image(name: str, image: Tensor, batch: int, size: tuple[int, int], shared: bool = False) -> None:

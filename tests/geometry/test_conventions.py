@@ -2,6 +2,7 @@
 
 import warnings
 
+import jaxtyping
 import pytest
 import torch
 
@@ -82,9 +83,12 @@ def test_the_projection_is_the_one_of_the_textbook():
             lambda: from_opengl(torch.eye(4)[None], torch.zeros(1, 4, 4), SIZE),
             r"last row .* got \[0.0, 0.0, 0.0, 0.0\]",
         ),
+        (lambda: to_opengl(cameras(False), (0, 4), 0.1, 1.0), r"size must be .* got \(0, 4\)"),
+        (lambda: from_opengl(torch.eye(4)[None], torch.eye(4)[None], (4,)), r"size must be .* got \(4,\)"),
     ],
 )
-def test_what_is_no_camera_is_refused(call, message):
+def test_what_is_no_camera_is_refused(call, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users run without the type checker of the tests
     with pytest.raises(ShapeError, match=message):
         call()
 

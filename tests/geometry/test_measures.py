@@ -141,6 +141,11 @@ def test_empty_meshes_measure_nothing(measure):
         assert len(measured) == 2 and not measured.any()
 
 
+@pytest.mark.parametrize("measure", MEASURES)
+def test_no_meshes_measure_nothing(measure):
+    assert len(measure(torch.zeros(0, 3, 3), TRIANGLE)) == 0
+
+
 @pytest.mark.parametrize("measure", [face_normals, face_areas, vertex_normals, volume, cotangent_laplacian, laplacian])
 @pytest.mark.parametrize(
     ("vertices", "faces", "message"),

@@ -24,6 +24,7 @@ def test_the_batch_is_that_of_vertices_or_of_textures():
     assert len(Mesh(corners(4), TRIANGLE)) == 4
     assert len(textured(texture=torch.rand(6, 3, 4, 5))) == 6
     assert len(textured(vertices=corners(6), texture=torch.rand(1, 3, 4, 5))) == 6
+    assert len(textured(texture=torch.rand(6, 3, 4, 5))[:0]) == 0  # vertices are still the one that is shared
 
 
 def test_some_meshes_of_a_batch_are_a_batch(monkeypatch):

@@ -126,6 +126,7 @@ def test_random_rotations_are_uniform():
     ("call", "message"),
     [
         (lambda: from_axis_angle(torch.zeros(3, 4)), r"vector must be .*3\], got torch.float32 \[3, 4\]"),
+        (lambda: from_axis_angle([0.0, 0.0, 1.0]), r"vector must be a tensor .* got list"),
         (lambda: from_six(torch.zeros(2, 3, 2)), r"columns must be .*6\], got torch.float32 \[2, 3, 2\]"),
         (lambda: to_quaternion(torch.zeros(3, 3, dtype=torch.long)), r"rotation must be floating point .*int64"),
         (lambda: geodesic_distance(torch.eye(3), torch.zeros(3)), r"second must be .*3, 3\]"),
