@@ -33,7 +33,8 @@ def check_float(name: str, tensor: Tensor, shape: str) -> None:
     """
     check_shape(name, tensor, shape)
     if not tensor.is_floating_point():
-        raise ShapeError(f"{name} must be floating point, got {tensor.dtype} {list(tensor.shape)}; use .float()")
+        advice = ".float() / 255 for colours" if tensor.dtype == torch.uint8 else ".float()"
+        raise ShapeError(f"{name} must be floating point, got {tensor.dtype} {list(tensor.shape)}; use {advice}")
 
 
 def check_size(size: tuple[int, int]) -> None:
@@ -76,3 +77,18 @@ def check_finite(name: str, tensor: Tensor) -> None:
         f"{name} {list(tensor.shape)} must be finite, but {len(bad)} values are NaN or infinite, "
         f"the first at {bad[0].tolist()}"
     )
+
+
+def check_within(name: str, tensor: Tensor, most: float) -> None:
+    """`check_finite`, and no value is farther from 0 than `most`.
+
+    Raises:
+        ShapeError: How many values are not, or what the extremes are.
+    """
+    if not tensor.numel():
+        return
+    low, high = (float(value) for value in torch.aminmax(tensor.detach()))
+    if -most <= low and high <= most:
+        return
+    check_finite(name, tensor)
+    raise ShapeError(f"{name} {list(tensor.shape)} must lie within {most:g} of 0, got {low:g} to {high:g}")

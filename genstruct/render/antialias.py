@@ -52,7 +52,7 @@ def antialias_silhouettes(
         ShapeError: Shapes, types or devices that do not fit.
     """
     check_positions(v, faces)
-    check_fragments(fragments.index.shape, len(v))
+    check_fragments(fragments, "v", len(v), faces)
     check_image("image", image, len(v), fragments.size)
     lists = faces if faces.ndim == 3 else faces[None]
     if topology.component.shape != lists.shape[:2]:
@@ -62,4 +62,6 @@ def antialias_silhouettes(
         )
     v, image = full(v), full(image)
     check_same_type({"image": image, "v": v})
+    if not image.numel():
+        return image
     return choose(backend, v.device).antialias_silhouettes(image, v, lists, topology, fragments)

@@ -6,6 +6,7 @@ from torch import Tensor
 from genstruct.errors import ShapeError
 from genstruct.geometry.checks import check_finite, check_float, check_shape, check_size, check_together
 from genstruct.geometry.mesh import check_faces
+from genstruct.render.fragments import Fragments
 
 
 def check_positions(v: Tensor, faces: Tensor) -> None:
@@ -50,17 +51,25 @@ def check_image(name: str, image: Tensor, batch: int, size: tuple[int, int], sha
         raise ShapeError(f"{name} must have {'1 or ' if shared else ''}{batch} items, got {list(image.shape)}")
 
 
-def check_fragments(fragments_size: tuple[int, ...], batch: int) -> None:
-    """Fragments [batch, height, width] of this batch.
+def check_fragments(fragments: Fragments, name: str, batch: int, faces: Tensor | None = None) -> None:
+    """Fragments of as many images as the tensor `name` has, and of `faces`.
 
     Raises:
-        ShapeError: Another batch size.
+        ShapeError: Another batch size, or triangles that are not there (where their number is not known, it is read
+            from the index on the CPU).
     """
-    if fragments_size[0] != batch:
-        raise ShapeError(f"fragments are of {fragments_size[0]} images, v is of {batch}; rasterize the same v")
+    if len(fragments.index) != batch:
+        raise ShapeError(f"fragments are of {len(fragments.index)} images, {name} is of {batch}; rasterize the same v")
+    if faces is None:
+        return
+    count = fragments.triangles
+    if count is None and fragments.index.device.type == "cpu" and fragments.index.numel():
+        count = max(int(fragments.index.max()) + 1, faces.shape[-2])
+    if count is not None and count != faces.shape[-2]:
+        raise ShapeError(f"fragments are of {count} triangles, got faces {list(faces.shape)}; rasterize the same faces")
 
 
-def check_shared(name: str, tensor: Tensor, shape: str, batch: int) -> None:
+def check_shared(name: str, tensor: Tensor, shape: str, batch: int, like: str = "v") -> None:
     """A floating-point tensor whose first dimension is the batch, or 1.
 
     Raises:
@@ -68,12 +77,12 @@ def check_shared(name: str, tensor: Tensor, shape: str, batch: int) -> None:
     """
     check_float(name, tensor, shape)
     if len(tensor) not in (1, batch):
-        raise ShapeError(f"{name} must have 1 or {batch} items like v, got {list(tensor.shape)}")
+        raise ShapeError(f"{name} must have 1 or {batch} items like {like}, got {list(tensor.shape)}")
 
 
 def full(tensor: Tensor) -> Tensor:
     """At least float32: half-precision tensors (as under autocast) are widened, others stay."""
-    return tensor if tensor.dtype in (torch.float32, torch.float64) else tensor.float()
+    return tensor.float() if tensor.dtype in (torch.float16, torch.bfloat16) else tensor
 
 
 def check_same_type(tensors: dict[str, Tensor]) -> None:

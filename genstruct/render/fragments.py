@@ -23,6 +23,7 @@ class Fragments:
         orthographic: Whether depth (not its inverse) is linear over a triangle on the screen.
         cull: Which triangles were left out: "back" = those seen from behind.
         near: Triangles with a corner at or before this depth were left out.
+        triangles: Length of `faces`, so that later functions notice another list; None if it is not known.
     """
 
     index: Int32[Tensor, "batch height width"]
@@ -30,6 +31,7 @@ class Fragments:
     orthographic: bool = False
     cull: Cull = "none"
     near: float = NEAR
+    triangles: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -32,10 +32,10 @@ def interpolate(
         backend: "auto" is numba on a CPU, triton on CUDA and torch elsewhere.
 
     Raises:
-        ShapeError: Shapes, types or devices that do not fit, or corners out of range.
+        ShapeError: Shapes, types or devices that do not fit, corners out of range, or fragments of other faces.
     """
     check_positions(v, faces)
-    check_fragments(fragments.index.shape, len(v))
+    check_fragments(fragments, "v", len(v), faces)
     check_shared("attributes", attributes, "batch rows channels", len(v))
     corners = faces if attribute_faces is None else attribute_faces
     check_lists("faces" if attribute_faces is None else "attribute_faces", corners, "attributes", attributes.shape[1],

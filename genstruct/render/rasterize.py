@@ -47,4 +47,4 @@ def rasterize(
     work = choose(backend, v.device)
     lists = faces if faces.ndim == 3 else faces[None]
     index, inverse_depth = work.rasterize(full(v.detach()), lists, tuple(size), cull, near, orthographic)
-    return Fragments(index, inverse_depth, orthographic, cull, near)
+    return Fragments(index, inverse_depth, orthographic, cull, near, faces.shape[-2])

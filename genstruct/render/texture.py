@@ -3,14 +3,21 @@
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from genstruct.errors import ConfigError, ShapeError
 from genstruct.geometry.checks import check_float
 from genstruct.render.backends import Backend, choose
-from genstruct.render.checks import check_fragments, check_same_type, check_shared, full
+from genstruct.render.checks import (
+    check_fragments,
+    check_lists,
+    check_positions,
+    check_same_type,
+    check_shared,
+    check_size,
+    full,
+)
 from genstruct.render.fragments import Fragments
 
 Wrap = Literal["clamp", "repeat"]
@@ -41,8 +48,8 @@ def sample_texture(
         ConfigError: An unknown `wrap`.
     """
     check_float("uv", uv, f"batch 2 {fragments.size[0]} {fragments.size[1]}")
-    check_fragments(fragments.index.shape, len(uv))
-    check_shared("texture", texture, "batch channels height width", len(uv))
+    check_fragments(fragments, "uv", len(uv))
+    check_shared("texture", texture, "batch channels height width", len(uv), "uv")
     if 0 in texture.shape[2:]:
         raise ShapeError(f"texture must have at least one texel, got {list(texture.shape)}")
     if wrap not in ("clamp", "repeat"):
@@ -63,47 +70,90 @@ def sample_texture(
 
 
 def _pyramid(texture: Tensor) -> list[Tensor]:
-    """The texture and its halves, averaged, as long as both sides are even."""
+    """The texture and its halves, averaged, down to one texel."""
     levels = [texture]
-    while all(side % 2 == 0 for side in levels[-1].shape[2:]):
-        levels.append(F.avg_pool2d(levels[-1], 2))
+    while max(levels[-1].shape[2:]) > 1:
+        levels.append(_halved(_halved(levels[-1], 2), 3))
     return levels
+
+
+def _halved(picture: Tensor, dim: int) -> Tensor:
+    """Half as many texels along `dim`, rounded down, each the mean of what it lies over."""
+    rows = picture.movedim(dim, 0)
+    many = len(rows) // 2
+    if len(rows) % 2 == 0:
+        halved = (rows[::2] + rows[1::2]) / 2
+    elif many == 0:
+        return picture
+    else:  # over 2 + 1 / many texels: a part of one, all of the next, a part of the third
+        part = torch.arange(many, device=rows.device, dtype=rows.dtype).view(-1, 1, 1, 1)
+        halved = ((many - part) * rows[:-1:2] + many * rows[1::2] + (part + 1) * rows[2::2]) / len(rows)
+    return halved.movedim(0, dim)
 
 
 @torch.no_grad()
 def texture_level(
     v: Float[Tensor, "batch vertices 3"],
     uv: Float[Tensor, "uvs 2"],
-    faces: Int[Tensor, "faces 3"],
+    faces: Int[Tensor, "*lists faces 3"],
     fragments: Fragments,
     size: tuple[int, int],
-    uv_faces: Int[Tensor, "faces 3"] | None = None,
+    uv_faces: Int[Tensor, "*uv_lists faces 3"] | None = None,
 ) -> Float[Tensor, "batch 1 height width"]:
     """Level of the texture pyramid at which a texel is about a pixel: log2 of texels per pixel, at least 0.
 
-    Constant over each triangle: from the longer axis of what one pixel covers in the texture, so that nothing aliases
-    where a surface turns away (it is blurred across instead). Has no gradient.
+    From the longer axis of what each pixel covers in the texture, perspective-correct, so that nothing aliases where a
+    surface turns away (it is blurred across instead). 0 where nothing is hit. Has no gradient.
 
     Args:
-        v: x and y in pixels.
+        v: x and y in pixels, camera depth; the ones given to `rasterize`.
         uv: Texture coordinates.
         faces: The ones given to `rasterize`.
         fragments: Of `rasterize`.
         size: (height, width) of the texture, texels.
         uv_faces: Rows of `uv` at the corners; `faces` by default.
+
+    Raises:
+        ShapeError: Shapes, types or devices that do not fit, corners out of range, or fragments of other faces.
     """
-    corners = v[:, faces, :2]  # [batch, faces, 3, 2]
-    texels = (uv * uv.new_tensor([size[1], size[0]]))[faces if uv_faces is None else uv_faces]
-    screen = corners[:, :, 1:] - corners[:, :, :1]
-    across = (texels[:, 1:] - texels[:, :1]).to(v.dtype)
-    turn = screen[..., 0, 0] * screen[..., 1, 1] - screen[..., 0, 1] * screen[..., 1, 0]
-    turn = torch.where(turn == 0, torch.ones_like(turn), turn)
-    # Rows of the inverse of `screen`, times `across`: texels per pixel along x and y.
-    along_x = (screen[..., 1, 1, None] * across[:, 0] - screen[..., 0, 1, None] * across[:, 1]) / turn[..., None]
-    along_y = (screen[..., 0, 0, None] * across[:, 1] - screen[..., 1, 0, None] * across[:, 0]) / turn[..., None]
-    trace = along_x.square().sum(-1) + along_y.square().sum(-1)
-    twist = along_x[..., 0] * along_y[..., 1] - along_x[..., 1] * along_y[..., 0]
+    check_positions(v, faces)
+    check_fragments(fragments, "v", len(v), faces)
+    check_size(size)
+    check_float("uv", uv, "uvs 2")
+    corners = faces if uv_faces is None else uv_faces
+    check_lists("faces" if uv_faces is None else "uv_faces", corners, "uv", len(uv), len(v))
+    if not faces.shape[-2]:
+        return torch.zeros_like(fragments.inverse_depth)[:, None]
+    v, uv = full(v), full(uv)
+    hit = fragments.index >= 0
+    image = torch.arange(len(v), device=v.device)[:, None, None]
+    face = fragments.index.long().clamp(min=0)
+    places, rows = (each[face] if each.ndim == 2 else each[image, face] for each in (faces, corners))
+    slope, here = _planes(v[image[..., None], places], uv[rows] * uv.new_tensor([size[1], size[0]]), fragments)
+    # The quotient rule: texture coordinates are U / W, and U, V and W = 1 / depth are linear on the screen.
+    across = (slope[..., :2] - here[..., None, :2] / here[..., None, 2:] * slope[..., 2:]) / here[..., None, 2:]
+    x, y = across.unbind(-2)  # texels for a step of one pixel
+    trace, twist = x.square().sum(-1) + y.square().sum(-1), x[..., 0] * y[..., 1] - x[..., 1] * y[..., 0]
     longer = (trace + (trace.square() - 4 * twist.square()).clamp(min=0).sqrt()) / 2  # largest eigenvalue of J J^T
-    level = (longer.clamp(min=1).log2() / 2).clamp(max=32)
-    face = fragments.index.long().clamp(min=0).flatten(1)
-    return level.gather(1, face).view_as(fragments.index)[:, None]
+    level = torch.where(hit & longer.isfinite(), longer, 1).clamp(min=1).log2() / 2
+    return level.clamp(max=32)[:, None]
+
+
+def _planes(
+    corners: Float[Tensor, "batch height width 3 3"], texels: Float[Tensor, "batch height width 3 2"], seen: Fragments
+) -> tuple[Float[Tensor, "batch height width 2 3"], Float[Tensor, "batch height width 3"]]:
+    """How (U, V, W) of the triangle at each pixel change with x and y, and their values there."""
+    weight = torch.ones_like(corners[..., 2:]) if seen.orthographic else 1 / corners[..., 2:]
+    values = torch.cat([texels * weight, weight], -1)
+    sides, change = corners[..., 1:, :2] - corners[..., :1, :2], values[..., 1:, :] - values[..., :1, :]
+    (ax, ay), (bx, by) = (side.unbind(-1) for side in sides.unbind(-2))
+    turn = ax * by - ay * bx
+    turn = torch.where(turn == 0, torch.ones_like(turn), turn)[..., None]
+    first, second = change.unbind(-2)
+    slope = torch.stack([(by[..., None] * first - ay[..., None] * second) / turn,
+                         (ax[..., None] * second - bx[..., None] * first) / turn], -2)  # fmt: skip
+    height, width = seen.size
+    x = torch.arange(width, device=corners.device, dtype=corners.dtype) + 0.5
+    y = torch.arange(height, device=corners.device, dtype=corners.dtype)[:, None] + 0.5
+    from_corner = torch.stack([x - corners[..., 0, 0], y - corners[..., 0, 1]], -1)
+    return slope, values[..., 0, :] + (from_corner[..., None] * slope).sum(-2)

@@ -38,8 +38,10 @@ def topology(faces: Int[Tensor, "*lists faces 3"]) -> Topology:
     """Edge table of `faces` [F, 3], or of each item of [B, F, 3]. Remembered as long as the tensor lives unchanged.
 
     Raises:
-        ShapeError: Another shape, or not int64.
+        ShapeError: Another shape, not int64, or a corner below 0.
     """
+    if not isinstance(faces, Tensor):
+        raise ShapeError(f"faces must be a tensor [F, 3] or [B, F, 3], got {type(faces).__name__}")
     if faces.ndim not in (2, 3) or faces.shape[-1] != 3 or faces.dtype != torch.int64:
         raise ShapeError(f"faces must be int64 [F, 3] or [B, F, 3], got {faces.dtype} {list(faces.shape)}")
     return _tabulate(faces)
@@ -50,6 +52,11 @@ def _tabulate(faces: Tensor) -> Topology:
     """Tables of all lists, computed on the CPU and moved to the device of `faces`."""
     each = faces.detach().cpu()
     each = each[None] if each.ndim == 2 else each
+    count = len(each)
+    if each.numel() and each.min() < 0:
+        raise ShapeError(f"faces {list(faces.shape)} must hold rows of vertices, 0 and up, got {int(each.min())}")
+    if not count:  # tables of no list have the shapes of an empty list's
+        each = each.new_zeros(1, *each.shape[1:])
     lists = [_edges_of(one) for one in each]
     longest = max((len(edges) for edges, _, _, _ in lists), default=0)
     halves = max((len(face) for _, _, face, _ in lists), default=0)
@@ -58,7 +65,7 @@ def _tabulate(faces: Tensor) -> Topology:
         for edges, start, face, forward in lists
     ]
     parts = [_components(one) for one in each]
-    stacked = [torch.stack(column).to(faces.device) for column in (*zip(*padded, strict=True), parts)]
+    stacked = [torch.stack(column)[:count].to(faces.device) for column in (*zip(*padded, strict=True), parts)]
     return Topology(*stacked, parts=any(bool((one != one[:1]).any()) for one in parts))
 
 

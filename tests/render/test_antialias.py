@@ -328,3 +328,15 @@ def test_a_topology_of_other_faces_is_refused(monkeypatch):
     fragments = rasterize(v, faces, (4, 4))
     with pytest.raises(ShapeError, match=r"topology is of faces \[1, 1, 3\], got faces \[2, 3\]"):
         antialias_silhouettes(torch.zeros(1, 3, 4, 4), v, faces, topology(faces[:1]), fragments)
+    with pytest.raises(ShapeError, match=r"fragments are of 2 triangles, got faces \[1, 3\]"):
+        antialias_silhouettes(torch.zeros(1, 3, 4, 4), v, faces[:1], topology(faces[:1]), fragments)
+
+
+@each_backend
+def test_pictures_without_channels_or_items_stay_empty(backend):
+    v, faces = rectangle(0, 0, 4, 4)
+    for batch, channels in ((0, 3), (1, 0)):
+        fragments = rasterize(v[:batch], faces, (4, 4), backend=backend)
+        image = torch.zeros(batch, channels, 4, 4)
+        blended = antialias_silhouettes(image, v[:batch], faces, topology(faces), fragments, backend)
+        assert blended.shape == image.shape

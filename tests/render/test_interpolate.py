@@ -1,5 +1,7 @@
 """Interpolation: points land where they were seen, gradients are exact, backends agree."""
 
+from dataclasses import replace
+
 import jaxtyping
 import pytest
 import torch
@@ -122,6 +124,11 @@ BAD = {
     "types": (lambda v, f, r: (v, torch.zeros(1, 4, 2).double(), f, r), "one type"),
     "faces": (lambda v, f, r: (v, torch.zeros(1, 4, 2), f, r, f[:1]), "2 rows like faces"),
     "fragments": (lambda v, f, r: (v.expand(2, -1, -1), torch.zeros(1, 4, 2), f, r), "fragments are of 1 images"),
+    "other faces": (lambda v, f, r: (v, torch.zeros(1, 4, 2), f[:1], r), r"of 2 triangles, got faces \[1, 3\]"),
+    "unknown faces": (
+        lambda v, f, r: (v, torch.zeros(1, 4, 2), f[:1], replace(r, triangles=None)),
+        r"of 2 triangles, got faces \[1, 3\]",
+    ),
 }
 
 

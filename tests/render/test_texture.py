@@ -7,8 +7,11 @@ import torch.nn.functional as F
 from scenes import BACKENDS, checkable, random, rectangle
 
 from genstruct.errors import ConfigError, ShapeError
+from genstruct.geometry.camera import Camera
+from genstruct.geometry.surfaces import plane
 from genstruct.render.fragments import Fragments
 from genstruct.render.interpolate import interpolate
+from genstruct.render.project import project
 from genstruct.render.rasterize import rasterize
 from genstruct.render.texture import sample_texture, texture_level
 
@@ -89,6 +92,45 @@ def test_fine_stripes_become_grey_in_the_pyramid_and_alias_without():
     assert (sample_texture(stripes, shifted, fragments) - 0.5).abs().max() > 0.4
 
 
+@pytest.mark.parametrize("size", [(9, 7), (5, 2), (1, 3), (13, 64)])
+def test_the_pyramid_of_any_size_goes_down_to_the_mean(size):
+    texture, fragments = random(1, 3, *size, dtype=torch.float64), seen()
+    top = sample_texture(texture, coordinates(), fragments, torch.full((2, 1, 6, 7), 9.0, dtype=torch.float64))
+    torch.testing.assert_close(top, (texture.mean((2, 3), keepdim=True) * fragments.mask).expand_as(top))
+
+
+def test_fine_stripes_of_an_odd_number_become_grey_too():
+    stripes = (torch.arange(127) % 2).float().expand(1, 1, 127, 127).contiguous()
+    uv, fragments, level = screen(127)
+    found = sample_texture(stripes, uv, fragments, level)[:, :, :, 1:-1]
+    torch.testing.assert_close(found, torch.full_like(found, 0.5), atol=0.05, rtol=0)
+
+
+@pytest.mark.parametrize("orthographic", [False, True])
+def test_the_level_is_that_of_differences_on_a_plane_that_runs_away(orthographic):
+    ground, size = plane().to(dtype=torch.float64), (48, 40)
+    eye, middle = torch.tensor([[0.3, -1.6, 0.5]]).double(), torch.zeros(1, 3).double()
+    focal, up = 15.0 if orthographic else 40.0, torch.tensor([[0.0, 0.0, 1.0]]).double()
+    camera = Camera.look_at(eye, middle, focal, size, up, orthographic)
+    v = project(ground.vertices, camera)
+    fragments = rasterize(v, ground.faces, size, orthographic=orthographic)
+    level = texture_level(v, ground.uv, ground.faces, fragments, (256, 128))[0, 0]
+    flat = interpolate(v, ground.uv[None].double(), ground.faces, fragments)[0]
+    texels = flat * torch.tensor([128, 256])[:, None, None]
+    right, down = texels[:, 1:-1, 2:] - texels[:, 1:-1, :-2], texels[:, 2:, 1:-1] - texels[:, :-2, 1:-1]
+    longer = torch.linalg.matrix_norm(torch.stack([right, down]).permute(2, 3, 1, 0) / 2, 2)
+    covered = F.conv2d(fragments.mask.double(), torch.ones(1, 1, 3, 3).double())[0, 0] == 9
+    found = level[1:-1, 1:-1][covered]
+    assert len(found) > 100 and orthographic == bool(found.amax() - found.amin() < 1)
+    torch.testing.assert_close(found, longer.log2()[covered].clamp(min=0), atol=0.02, rtol=0)
+
+
+def test_nothing_has_no_level():
+    v, faces = rectangle(0, 0, 4, 4)
+    fragments = rasterize(v, faces[:0], (4, 5))
+    assert torch.equal(texture_level(v, torch.zeros(4, 2), faces[:0], fragments, (8, 8)), torch.zeros(1, 1, 4, 5))
+
+
 def test_between_two_levels_the_pyramid_is_linear():
     texture = random(1, 3, 32, 32)
     uv, fragments, level = screen(32)
@@ -101,6 +143,7 @@ BAD = {
     "batch": (lambda u, f: (torch.zeros(3, 3, 4, 4), u, f), ShapeError, "1 or 2 items"),
     "size": (lambda u, f: (torch.zeros(1, 3, 4, 4), u[:, :, 1:], f), ShapeError, r"uv must be \[batch, 2, 6, 7\]"),
     "types": (lambda u, f: (torch.zeros(1, 3, 4, 4).double(), u, f), ShapeError, "one type"),
+    "images": (lambda u, f: (torch.zeros(1, 3, 4, 4), u[:1], f), ShapeError, "fragments are of 2 images, uv is of 1"),
     "wrap": (lambda u, f: (torch.zeros(1, 3, 4, 4), u, f, None, "mirror"), ConfigError, "clamp or repeat"),
 }
 
@@ -114,11 +157,23 @@ def test_bad_input_is_refused_in_words(name, monkeypatch):
 
 
 @each_backend
-def test_wild_coordinates_read_nothing_outside(backend):
-    if backend == "torch":
-        pytest.skip("tensor indexing checks its bounds")
+@pytest.mark.parametrize("wrap", ["clamp", "repeat"])
+def test_wild_coordinates_read_the_border_and_nothing_outside(backend, wrap):
     uv = coordinates(dtype=torch.float32)
     uv[0, 0, 0] = torch.tensor([torch.nan, torch.inf, -torch.inf, 1e30, -1e30, 0.0, 1.0])
-    for wrap in ("clamp", "repeat"):
-        sampled = sample_texture(torch.ones(1, 1, 4, 4), uv, seen(dtype=torch.float32), wrap=wrap, backend=backend)
-        assert (sampled[:, :, 1:] <= 1).all()
+    texture, uv = checkable(torch.ones(1, 1, 4, 4), uv)
+    fragments = Fragments(torch.zeros(2, 6, 7, dtype=torch.int32), torch.ones(2, 6, 7))
+    sampled = sample_texture(texture, uv, fragments, wrap=wrap, backend=backend)
+    torch.testing.assert_close(sampled, torch.ones_like(sampled))
+    for gradient in torch.autograd.grad(sampled.square().sum(), (texture, uv)):
+        assert gradient.isfinite().all()
+
+
+@each_backend
+def test_far_repeats_keep_their_digits(backend):
+    texture, uv = random(1, 1, 64, 64), coordinates(dtype=torch.float32) / 4
+    uv = (uv * 256).round() / 256  # so that whole numbers can be added without rounding
+    near, far = (
+        sample_texture(texture, at, seen(dtype=torch.float32), None, "repeat", backend) for at in (uv, uv + 8192)
+    )
+    torch.testing.assert_close(near, far, atol=0, rtol=0)

@@ -70,6 +70,21 @@ def test_an_empty_list_has_an_empty_table():
     assert table.edges.shape == (1, 0, 2) and table.start.tolist() == [[0]]
 
 
+def test_no_list_has_no_table():
+    table = topology(torch.zeros(0, 4, 3, dtype=torch.long))
+    assert len(table.edges) == len(table.start) == len(table.component) == 0 and not table.parts
+
+
+@pytest.mark.parametrize(
+    ("faces", "words"),
+    [([[0, 1, 2]], "must be a tensor .* got list"), (torch.tensor([[0, 1, -2]]), "0 and up, got -2")],
+)
+def test_what_is_no_list_is_refused(faces, words, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ShapeError, match=words):
+        topology(faces)
+
+
 @pytest.mark.parametrize("faces", [torch.zeros(4, 2, dtype=torch.long), torch.zeros(4, 3, dtype=torch.int32)])
 def test_bad_faces_are_refused(faces, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)

@@ -126,6 +126,9 @@ def sample_texture(
 
 def _neighbours(coordinate: Float[Tensor, " pixels"], size: int, repeat: bool) -> tuple[Tensor, Tensor, Tensor]:
     """The two texels around a coordinate, and the share [pixels, 1] of the second."""
+    if repeat:  # the remainder, so that far repeats keep their digits
+        coordinate = coordinate - coordinate.detach().floor()
+    coordinate = torch.where(coordinate.isnan(), 0, coordinate)  # reads the border; so does the remainder of infinity
     position = coordinate * size - 0.5
     if not repeat:
         position = position.clamp(0, size - 1)

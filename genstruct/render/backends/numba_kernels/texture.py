@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from genstruct.render.backends.numba_kernels.compile import helper, kernel, unsigned
 
 
@@ -11,6 +13,9 @@ def neighbours(coordinate, size, repeat, real):
 
     Beyond the border texel centres the border repeats, or the picture does.
     """
+    if repeat:  # the remainder, so that far repeats keep their digits
+        coordinate -= np.floor(coordinate)
+        coordinate = coordinate if coordinate >= 0 else real(0)  # of a NaN or infinity
     position = coordinate * real(size) - real(0.5)
     if repeat:
         low = math.floor(position)

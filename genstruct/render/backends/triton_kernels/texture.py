@@ -13,9 +13,12 @@ def neighbours(coordinate, size, REPEAT: tl.constexpr):
     """
     zero = coordinate * 0
     zero = tl.where(zero == 0, zero, 0.0)
+    if REPEAT:  # the remainder, so that far repeats keep their digits
+        coordinate = coordinate - tl.floor(coordinate)
+        coordinate = tl.where(coordinate >= 0, coordinate, 0.0)  # of a NaN or infinity
     position = coordinate * (zero + size) - 0.5
     if REPEAT:
-        low = tl.floor(tl.where(tl.abs(position) < 1e9, position, 0.0))
+        low = tl.floor(position)
         first = low.to(tl.int32) % size
         first = tl.where(first < 0, first + size, first)
         return first, (first + 1) % size, position - low, zero + size
