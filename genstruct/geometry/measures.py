@@ -143,6 +143,9 @@ def _doubled_areas(vertices: Tensor, faces: Tensor) -> Tensor:
 
 def _unit(vectors: Tensor) -> Tensor:
     """Directions; 0 without a gradient where there is none, instead of one of 1 / eps."""
+    usable = vectors.detach().abs().amax(-1, keepdim=True)  # squares of long vectors would be infinite
+    usable = torch.where(usable > TINY, usable, torch.inf)
+    vectors = vectors / usable
     return _over(vectors, vectors.norm(dim=-1, keepdim=True))
 
 

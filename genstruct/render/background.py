@@ -9,6 +9,7 @@ from torch import Tensor
 
 from genstruct.errors import ShapeError
 from genstruct.geometry.camera import Camera, viewpoint
+from genstruct.geometry.checks import check_float, check_size, check_together
 
 
 def crop_background(
@@ -29,8 +30,11 @@ def crop_background(
         reach: Azimuth and elevation, radians, at which the window arrives at the border.
 
     Raises:
-        ShapeError: A picture smaller than the window, or of another batch size.
+        ShapeError: A picture of another shape, type or device, smaller than the window, or of another batch size.
     """
+    check_size(size)
+    check_float("background", image, "batch channels height width")
+    check_together({"background": image, "camera": camera.world_to_camera})
     height, width = image.shape[2:]
     if height < size[0] or width < size[1]:
         raise ShapeError(f"background must be at least {list(size)} (height, width), got {list(image.shape)}")

@@ -5,6 +5,7 @@ nearer than what the pixel shows; depth grows by half over the margin, so that m
 The nearest margin is laid over the picture. Plain tensor operations on any device.
 """
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -55,10 +56,12 @@ def find_margins(
         margin: Pixels.
 
     Raises:
-        ConfigError: A margin that is not above 0.
+        ConfigError: A margin that is not above 0, or endless.
     """
-    if not margin > 0:
-        raise ConfigError(f"margin must be above 0 pixels, got {margin}; use silhouette='none' for hard edges")
+    if not 0 < margin < math.inf:
+        raise ConfigError(
+            f"margin must be above 0 pixels and not endless, got {margin}; use silhouette='none' for hard edges"
+        )
     index = _nearest(v.detach(), faces, fragments, margin)
     image, row, column = (index >= 0).nonzero(as_tuple=True)
     face = index[image, row, column].long()

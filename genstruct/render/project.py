@@ -30,7 +30,7 @@ def project(points: Float[Tensor, "#batch points 3"], camera: Camera) -> Float[T
     with torch.autocast(points.device.type, enabled=False):
         points = full(points)
         camera = camera.to(points.dtype)
-        seen = camera.to_camera(points.expand(max(len(points), len(camera)), -1, -1))
+        seen = camera.to_camera(points.expand(len(camera) if len(points) == 1 else len(points), -1, -1))
         depth = seen[..., 2:]
         if camera.orthographic:
             flat = seen[..., :2]

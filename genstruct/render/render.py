@@ -11,12 +11,13 @@ from torch import Tensor
 from genstruct.errors import ConfigError, ShapeError
 from genstruct.geometry import materials
 from genstruct.geometry.camera import Camera
+from genstruct.geometry.checks import check_finite, check_float, check_within
 from genstruct.geometry.measures import vertex_normals
 from genstruct.geometry.mesh import Mesh
 from genstruct.render.antialias import antialias_silhouettes
 from genstruct.render.backends import Backend, triangle
 from genstruct.render.background import crop_background
-from genstruct.render.checks import check_size, full
+from genstruct.render.checks import check_same_type, check_size, full
 from genstruct.render.fragments import NEAR, Cull, Fragments
 from genstruct.render.interpolate import interpolate
 from genstruct.render.margin import alpha_image, find_margins, interpolate_margins
@@ -30,6 +31,8 @@ Silhouette = Literal["edges", "margin", "none"]
 
 GREY = materials.GREY / 255
 """sRGB value of meshes without a texture."""
+FARTHEST = 1e15
+"""Object units from the origin; areas of larger triangles leave the range of float32."""
 
 
 @dataclass(frozen=True)
@@ -108,11 +111,12 @@ def render(
         backend: "auto" is numba on a CPU, triton on CUDA and torch elsewhere; margins are always drawn by torch.
 
     Raises:
-        ShapeError: Batch sizes, shapes, types or devices that do not fit; on the CPU NaN or infinite vertices.
+        ShapeError: Batch sizes, shapes, types or devices that do not fit; on the CPU also NaN or infinity in vertices,
+            uv, camera or light, and vertices beyond `FARTHEST`. NaN in textures and backgrounds is drawn as it is.
         ConfigError: An unknown `silhouette` or other setting.
     """
     _check(mesh, camera, size, silhouette, samples)
-    batch = max(len(mesh), len(camera))
+    batch = len(camera) if len(mesh) == 1 else len(mesh)
     below = _background(background, camera, size, batch, samples, mesh)
     large = (size[0] * samples, size[1] * samples)
     v = project(mesh.vertices, camera.resized(size, large)).expand(batch, -1, -1)
@@ -137,6 +141,8 @@ def render(
 
 
 def _check(mesh: Mesh, camera: Camera, size: tuple[int, int], silhouette: Silhouette, samples: int) -> None:
+    if not isinstance(mesh, Mesh) or not isinstance(camera, Camera):
+        raise ShapeError(f"a Mesh and a Camera make a picture, got {type(mesh).__name__} and {type(camera).__name__}")
     check_size(size)
     if silhouette not in ("edges", "margin", "none"):
         raise ConfigError(f"silhouette must be edges, margin or none, got {silhouette!r}")
@@ -144,6 +150,12 @@ def _check(mesh: Mesh, camera: Camera, size: tuple[int, int], silhouette: Silhou
         raise ConfigError(f"samples must be a whole number of at least 1, got {samples!r}")
     if len(mesh) != len(camera) and 1 not in (len(mesh), len(camera)):
         raise ShapeError(f"there must be as many cameras as meshes, or one: got {len(camera)} for {len(mesh)} meshes")
+    if mesh.vertices.device.type == "cpu":
+        check_within("mesh.vertices", mesh.vertices, FARTHEST)
+        numbers = {"mesh.uv": mesh.uv, "camera.world_to_camera": camera.world_to_camera}
+        for name, tensor in {**numbers, "camera.intrinsics": camera.intrinsics}.items():
+            if tensor is not None:
+                check_finite(name, tensor)
 
 
 def _background(
@@ -152,9 +164,11 @@ def _background(
     """What lies below the mesh, at the size at which it is drawn."""
     if background is None:
         return full(mesh.vertices).new_zeros(1, 3, 1, 1)
-    if background.ndim != 4 or background.shape[1] != 3 or len(background) not in (1, batch):
+    check_float("background", background, "batch 3 height width")
+    if len(background) not in (1, batch):
         raise ShapeError(f"background must be [1 or {batch}, 3, height, width], got {list(background.shape)}")
     background = full(background)
+    check_same_type({"background": background, "mesh": full(mesh.vertices)})
     if tuple(background.shape[2:]) != tuple(size):
         if len(camera) < batch and len(background) > 1:
             camera = camera[torch.zeros(batch, dtype=torch.long, device=background.device)]

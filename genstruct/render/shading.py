@@ -1,14 +1,15 @@
 """Light on surfaces: Lambertian, from a direction or in spherical harmonics. Light adds linearly, images are sRGB."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from jaxtyping import Float
 from kornia.color import linear_rgb_to_rgb, rgb_to_linear_rgb
 from torch import Tensor
 
-from genstruct.errors import ShapeError
-from genstruct.geometry.checks import check_float
+from genstruct.errors import ConfigError, ShapeError
+from genstruct.geometry.checks import check_finite, check_float
+from genstruct.render.checks import check_same_type, full
 
 
 @dataclass(frozen=True)
@@ -55,31 +56,49 @@ def shade(
         light: Light that falls on it.
 
     Raises:
-        ShapeError: Light for another number of images.
+        ShapeError: Another shape, type or device, or light for another number of images.
+        ConfigError: A light of neither kind.
     """
+    if not isinstance(light, Light):
+        raise ConfigError(f"light must be a DirectionalLight or a HarmonicLight, got {type(light).__name__}")
+    for name, picture in {"albedo": albedo, "normal": normal}.items():
+        check_float(name, picture, "batch 3 height width")
+    if albedo.shape != normal.shape:
+        raise ShapeError(f"normal must be {list(albedo.shape)} like albedo, got {list(normal.shape)}")
+    light = replace(light, **{name: full(tensor) for name, tensor in vars(light).items()})
+    check_light(light, albedo)
     received = _directional(normal, light) if isinstance(light, DirectionalLight) else _harmonic(normal, light)
     return linear_rgb_to_rgb(rgb_to_linear_rgb(albedo) * received).clamp(max=1)
 
 
+def check_light(light: Light, pictures: Tensor) -> None:
+    """Light for a batch of pictures.
+
+    Raises:
+        ShapeError: Another shape, type, device or number of items, NaN or (on the CPU) infinity.
+    """
+    shape = "batch 3" if isinstance(light, DirectionalLight) else "batch 9 3"
+    tensors = {f"light.{name}": tensor for name, tensor in vars(light).items()}
+    for name, tensor in tensors.items():
+        check_float(name, tensor, shape)
+        if len(tensor) not in (1, len(pictures)):
+            raise ShapeError(f"{name} must have 1 or {len(pictures)} items like the images, got {list(tensor.shape)}")
+    check_same_type({"pictures": pictures, **tensors})
+    if pictures.device.type == "cpu":
+        for name, tensor in tensors.items():
+            check_finite(name, tensor)
+
+
 def _directional(normal: Tensor, light: DirectionalLight) -> Tensor:
-    for name in ("ambient", "colour", "direction"):
-        _check(f"light.{name}", getattr(light, name), "batch 3", len(normal))
     towards = torch.nn.functional.normalize(light.direction, dim=1)[:, :, None, None]
     facing = (normal * towards).sum(1, keepdim=True).clamp(min=0)
     return light.ambient[:, :, None, None] + light.colour[:, :, None, None] * facing
 
 
 def _harmonic(normal: Tensor, light: HarmonicLight) -> Tensor:
-    _check("light.coefficients", light.coefficients, "batch 9 3", len(normal))
     terms = zip(harmonics(normal).unbind(1), light.coefficients.unbind(1), strict=True)
     received = sum(term[:, None] * coefficient[:, :, None, None] for term, coefficient in terms)
     return received.clamp(min=0)
-
-
-def _check(name: str, tensor: Tensor, shape: str, batch: int) -> None:
-    check_float(name, tensor, shape)
-    if len(tensor) not in (1, batch):
-        raise ShapeError(f"{name} must have 1 or {batch} items like the images, got {list(tensor.shape)}")
 
 
 def harmonics(normal: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 9 height width"]:

@@ -3,11 +3,12 @@
 import math
 import subprocess
 import sys
+from dataclasses import replace
 
 import jaxtyping
 import pytest
 import torch
-from scenes import ball, random, views
+from scenes import BACKENDS, ball, random, views
 
 from genstruct.errors import ConfigError, MissingDependency, ShapeError
 from genstruct.geometry.camera import Camera
@@ -143,7 +144,34 @@ def test_autocast_does_not_change_the_picture():
 BAD = {
     "batch": (lambda: render(square(), views(3, SIZE)[:2], SIZE, torch.zeros(3, 3, 16, 16)), ShapeError, "background"),
     "background": (lambda: render(square(), FRONT, SIZE, torch.zeros(1, 3, 8, 16)), ShapeError, "at least"),
-    "channels": (lambda: render(square(), FRONT, SIZE, torch.zeros(1, 1, 16, 16)), ShapeError, r"\[1 or 1, 3,"),
+    "bytes": (
+        lambda: render(square(), FRONT, SIZE, torch.zeros(1, 3, 16, 16).byte()),
+        ShapeError,
+        r"background .*uint8 .*use .float\(\) / 255",
+    ),
+    "kind": (
+        lambda: render(square(), FRONT, SIZE, torch.zeros(1, 3, 16, 16).double()),
+        ShapeError,
+        "background is torch.float64",
+    ),
+    "device": (
+        lambda: render(square(), FRONT, SIZE, torch.zeros(1, 3, 16, 16, device="meta")),
+        ShapeError,
+        "background on meta",
+    ),
+    "mesh": (lambda: render(None, FRONT, SIZE), ShapeError, "got NoneType and Camera"),
+    "whole size": (lambda: render(square(), FRONT, 16), ShapeError, "size must be .* got 16"),
+    "margin": (
+        lambda: render(square(), FRONT, SIZE, silhouette="margin", margin=math.inf),
+        ConfigError,
+        "not endless, got inf",
+    ),
+    "light": (lambda: render(square(), FRONT, SIZE, look=Look("sun")), ConfigError, "light must be .* got str"),
+    "channels": (
+        lambda: render(square(), FRONT, SIZE, torch.zeros(1, 1, 16, 16)),
+        ShapeError,
+        r"\[batch, 3, .* got \[1, 1, 16, 16\]",
+    ),
     "silhouette": (lambda: render(square(), FRONT, SIZE, silhouette="soft"), ConfigError, "edges, margin or none"),
     "samples": (lambda: render(square(), FRONT, SIZE, samples=0), ConfigError, "at least 1"),
     "size": (lambda: render(square(), FRONT, (0, 16)), ShapeError, "size must be"),
@@ -157,6 +185,63 @@ def test_bad_input_is_refused_in_words(name, monkeypatch):
     act, error, words = BAD[name]
     with pytest.raises(error, match=words):
         act()
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+@pytest.mark.parametrize("name", ["mesh.vertices", "mesh.uv", "camera.world_to_camera", "camera.intrinsics"])
+def test_values_that_are_no_numbers_are_found_where_they_are(name, bad):
+    mesh, camera = square(picture()), FRONT
+    spoilt = getattr(mesh if name.startswith("mesh") else camera, name.split(".")[1]).clone()
+    spoilt[..., 0, 1] = bad
+    if name.startswith("mesh"):
+        mesh = replace(mesh, **{name.split(".")[1]: spoilt})
+    else:
+        camera = replace(camera, **{name.split(".")[1]: spoilt})
+    with pytest.raises(ShapeError, match=rf"{name} \[.*\] must be finite, but 1 values"):
+        render(mesh, camera, SIZE)
+
+
+def test_light_that_is_no_number_is_found():
+    ones = torch.ones(1, 3)
+    with pytest.raises(ShapeError, match=r"light.colour \[1, 3\] must be finite"):
+        render(square(), FRONT, SIZE, look=Look(DirectionalLight(ones, ones * math.nan, ones)))
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3, 1e12])
+def test_the_unit_does_not_matter_within_reason(scale):
+    vertices, faces = ball(2)
+    camera = views(1, SIZE)
+    far = Camera(torch.cat([camera.rotation, camera.translation[..., None] * scale], -1), camera.intrinsics)
+    near, usual = Look(near=1e-3 * scale), Look()
+    first, second = (
+        render(Mesh(v.requires_grad_(), faces), c, SIZE, look=look)
+        for v, c, look in ((vertices * scale, far, near), (vertices.clone(), camera, usual))
+    )
+    torch.testing.assert_close(first.normal, second.normal, atol=1e-4, rtol=0)
+    torch.testing.assert_close(first.alpha, second.alpha, atol=1e-3, rtol=0)
+    assert torch.autograd.grad(first.alpha.sum(), first.alpha)[0].isfinite().all()
+
+
+def test_vertices_out_of_all_proportion_are_refused():
+    with pytest.raises(
+        ShapeError, match=r"mesh.vertices \[1, 4, 3\] must lie within 1e\+15 of 0, got -5e\+19 to 5e\+19"
+    ):
+        render(square(side=1e20), FRONT, SIZE)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_empty_batch_gives_empty_pictures(backend):
+    for mesh, camera in ((square(picture())[:0], FRONT[:0]), (square()[:0], FRONT), (square(picture()), FRONT[:0])):
+        for silhouette in ("edges", "margin"):
+            out = render(mesh, camera, SIZE, silhouette=silhouette, backend=backend)
+            assert out.colour.shape == (0, 3, 16, 16) and out.index.shape == (0, 16, 16)
+
+
+def test_a_mesh_without_triangles_is_background_with_everything_wanted():
+    ones, below = torch.ones(1, 3), picture(16, 16)
+    empty = replace(square(picture()), faces=torch.zeros(0, 3, dtype=torch.long), uv_faces=None)
+    out = render(empty, FRONT, SIZE, below, Look(DirectionalLight(ones, ones, ones), mipmap=True))
+    assert torch.equal(out.colour, below) and out.alpha.sum() == 0
 
 
 def test_an_absent_backend_says_what_to_install(monkeypatch):

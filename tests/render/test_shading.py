@@ -90,6 +90,31 @@ def test_black_pixels_have_finite_gradients():
     assert albedo.grad.isfinite().all() and ambient.grad.isfinite().all()
 
 
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_light_is_widened(dtype):
+    white = torch.ones(1, 3, dtype=dtype)
+    albedo = random(1, 3, 2, 2)
+    lit = shade(
+        albedo, facing(0.0, 0, 1, dtype=torch.float32).expand(1, 3, 2, 2), DirectionalLight(white, 0 * white, white)
+    )
+    torch.testing.assert_close(lit, albedo)
+
+
+BAD = {
+    "picture": (torch.zeros(2, 3, 4), torch.ones(2, 3, 4), r"albedo must be \[batch, 3, height, width\]"),
+    "normal": (torch.zeros(2, 3, 4, 4), torch.ones(1, 3, 4, 4), r"normal must be \[2, 3, 4, 4\] like albedo"),
+    "kind": (torch.zeros(2, 3, 4, 4).double(), torch.ones(2, 3, 4, 4).double(), "light.coefficients is torch.float32"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_pictures_that_do_not_fit_are_refused(name, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    albedo, normal, words = BAD[name]
+    with pytest.raises(ShapeError, match=words):
+        shade(albedo, normal, HarmonicLight(torch.zeros(1, 9, 3)))
+
+
 def test_light_for_other_images_is_refused(monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
     with pytest.raises(ShapeError, match=r"light\.coefficients must have 1 or 2 items"):
