@@ -13,12 +13,12 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genstruct.configuration import build, plain
-from genstruct.errors import CheckpointError, ConfigError
+from genstruct.errors import ConfigError
 from genstruct.segmentation.config import GeneratorConfig
 from genstruct.segmentation.inversion import InvertConfig, StyleEncoder, refine_codes, style_encoder
 from genstruct.segmentation.layered import LayeredGenerator, Scene
 from genstruct.segmentation.segmenter import Image, Mask, check_image, resize_to
-from genstruct.segmentation.weights import encode_weights, fingerprint_of, read_weights, weights_file
+from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
 
 KIND = "genstruct inverter"
@@ -80,8 +80,8 @@ class Inverter:
                 about["fingerprint"],
             )
             inverter._networks.load_state_dict(weights)
-        except (RuntimeError, KeyError, ConfigError) as error:
-            raise CheckpointError(f"{file}: its weights do not fit its description; it is damaged") from error
+        except (RuntimeError, KeyError, TypeError, ValueError, ConfigError) as error:
+            raise damaged(file) from error
         inverter._networks.to(pick_device(device))
         return inverter
 

@@ -12,10 +12,10 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
-from genstruct.errors import CheckpointError, ShapeError
+from genstruct.errors import ShapeError
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.refine import RefineSettings, refine
-from genstruct.segmentation.weights import encode_weights, fingerprint_of, read_weights, weights_file
+from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
 
 KIND = "genstruct segmenter"
@@ -64,11 +64,15 @@ class Segmenter:
         try:
             network = UNet(3, 1, tuple(about["widths"]))
             network.load_state_dict(weights)
-            size, card, fingerprint = about["size"], about["card"], about["fingerprint"]
-        except (RuntimeError, KeyError) as error:
-            raise CheckpointError(f"{file}: its weights do not fit its description; it is damaged") from error
-        network = network.to(pick_device(device), memory_format=torch.channels_last)
-        return Segmenter(network, size, card, fingerprint)
+            segmenter = Segmenter(network, about["size"], about["card"], about["fingerprint"])
+            cuts = [segmenter.labelling.threshold, segmenter.refinement.threshold, segmenter.threshold]
+            sound = isinstance(segmenter.size, int) and segmenter.size > 0 and all(0 < cut < 1 for cut in cuts)
+        except (RuntimeError, KeyError, TypeError, ValueError) as error:
+            raise damaged(file) from error
+        if not sound:
+            raise damaged(file, f"has size {segmenter.size} and thresholds {cuts}")
+        network.to(pick_device(device), memory_format=torch.channels_last)
+        return segmenter
 
     def encode(self, half: bool = False) -> bytes:
         """The contents of a weights file (safetensors).
@@ -125,6 +129,11 @@ class Segmenter:
         """How it labels the photos that it has learned from: with the card's `label_threshold`."""
         return replace(self.refinement, threshold=self.card.get("label_threshold", self.refinement.threshold))
 
+    @property
+    def threshold(self) -> float:
+        """The probability at which its masks are cut where they are not refined: the card's `threshold`."""
+        return self.card.get("threshold", 0.5)
+
     @torch.inference_mode()
     def _predict(
         self, images: Float[Tensor, "batch 3 height width"], refined: bool
@@ -134,8 +143,7 @@ class Segmenter:
         if refined:
             mask = refine(resize_to(images, logits.shape[-2:]), logits.sigmoid(), self.refinement)
             return resize_to(mask, size).clamp(0, 1)
-        threshold = self.card.get("threshold", 0.5)
-        return (logits - math.log(threshold / (1 - threshold))).sigmoid()
+        return (logits - math.log(self.threshold / (1 - self.threshold))).sigmoid()
 
 
 def working_size(size: Sequence[int], shorter: int) -> tuple[int, int]:

@@ -57,11 +57,20 @@ def read_weights(file: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
             about = about if isinstance(about, dict) else {}
             weights = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118 - not a dictionary
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{file}: not a readable safetensors file (truncated?): {error}") from error
-    if about.get("kind") != kind:
-        raise CheckpointError(f"{file}: holds {about.get('kind', 'weights of another program')!r}, expected {kind!r}")
-    if about["format"] > FORMAT:
         raise CheckpointError(
-            f"{file}: has format {about['format']}, this version reads up to {FORMAT}; update genstruct"
-        )
+            f"{file}: not a readable safetensors file (truncated?): {error}; fetch or write it again"
+        ) from error
+    if about.get("kind") != kind:
+        found = about.get("kind", "weights of another program")
+        raise CheckpointError(f"{file}: holds {found!r}, expected {kind!r}; give another file or another --method")
+    version = about.get("format")
+    if isinstance(version, int) and version > FORMAT:
+        raise CheckpointError(f"{file}: has format {version}, this version reads up to {FORMAT}; update genstruct")
+    if version != FORMAT or not all(weight.isfinite().all() for weight in weights.values()):
+        raise damaged(file, "its format is not known or its weights are not finite")
     return weights, about
+
+
+def damaged(file: Path, why: str = "its weights do not fit its description") -> CheckpointError:
+    """The error for a file that can be read, but whose contents make no sense."""
+    return CheckpointError(f"{file}: {why}; it is damaged, fetch or write it again")

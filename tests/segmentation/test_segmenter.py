@@ -10,7 +10,7 @@ from safetensors.torch import save
 from genstruct.errors import CheckpointError, ShapeError
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.segmenter import KIND, LONGEST, RUN_FILE, Segmenter, limited, working_size
-from genstruct.segmentation.weights import FORMAT, fingerprint_of, read_weights
+from genstruct.segmentation.weights import FORMAT, encode_weights, fingerprint_of, read_weights
 
 SIZES = [(16, 16), (9, 23), (40, 12), (1, 1), (1, 30), (200, 3), (5, 7)]
 
@@ -29,8 +29,8 @@ def images(*sizes, seed=0):
     return [torch.rand(3, *size, generator=rng) for size in sizes]
 
 
-def described(**changes):
-    """A small file that says of itself what a segmenter's says, with changes."""
+def described(weight=0.0, **changes):
+    """A small file of one weight that says of itself what a segmenter's says, with changes."""
     about = {
         "kind": "genstruct segmenter",
         "format": FORMAT,
@@ -39,7 +39,7 @@ def described(**changes):
         "card": {},
         "fingerprint": "f",
     }
-    return save({"head.bias": torch.zeros(1)}, {"genstruct": json.dumps(about | changes)})
+    return save({"head.bias": torch.tensor([weight])}, {"genstruct": json.dumps(about | changes)})
 
 
 # Files
@@ -84,6 +84,8 @@ def test_the_fingerprint_is_that_of_the_weights(segmenter):
         (described(format=FORMAT + 1), f"format {FORMAT + 1}, this version reads up to {FORMAT}; update genstruct"),
         (described(), "do not fit its description"),
         (save({"w": torch.zeros(1)}, {"genstruct": '{"kind": "genstruct segmenter", "format": 1}'}), "do not fit"),
+        (described(format="1"), "its format is not known"),
+        (described(weight=float("nan")), "weights are not finite"),
     ],
 )
 def test_files_that_are_no_segmenter_say_what_is_wrong(contents, message, tmp_path):
@@ -92,6 +94,25 @@ def test_files_that_are_no_segmenter_say_what_is_wrong(contents, message, tmp_pa
     with pytest.raises(CheckpointError, match=message) as error:
         Segmenter.load(file, "cpu")
     assert str(file) in str(error.value) and "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"size": "large"}, "it is damaged"),
+        ({"size": 0}, "has size 0"),
+        ({"widths": "abc"}, "do not fit its description"),
+        ({"card": [1]}, "do not fit its description"),
+        ({"card": {"refine_threshold": 7.0}}, "thresholds"),
+        ({"card": {"threshold": 1.0}}, "thresholds"),
+        ({"card": {"label_threshold": "high"}}, "do not fit its description"),
+    ],
+)
+def test_a_description_that_makes_no_sense_is_refused_when_the_file_is_read(segmenter, wrong, message, tmp_path):
+    about = {"kind": KIND, "widths": [8, 8], "size": 16, "card": {}, "fingerprint": "0"}
+    (tmp_path / "m").write_bytes(encode_weights(segmenter.network, {**about, **wrong}))
+    with pytest.raises(CheckpointError, match=message):
+        Segmenter.load(tmp_path / "m", "cpu")
 
 
 def test_a_missing_file_and_an_unfinished_run_say_so(tmp_path):
