@@ -5,7 +5,6 @@ import json
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,6 +64,7 @@ def _run(args: argparse.Namespace) -> int:
 
     from genstruct.data.sources import open_source
     from genstruct.data.summary import summarise
+    from genstruct.export.images import write_png
 
     console = Console(highlight=False, soft_wrap=True)
     report = None
@@ -74,7 +74,7 @@ def _run(args: argparse.Namespace) -> int:
         if not args.json:
             _print_summary(console, summary)
         if args.mean is not None and summary.mean is not None:
-            _write_mean(summary, args.mean)
+            write_png(args.mean, summary.mean)
         if args.pack is not None and summary.readable:
             report = _pack(source, args)
     if args.json:
@@ -92,24 +92,6 @@ def _pack(source: "Source", args: argparse.Namespace) -> "PackReport":
     with progress_bar("packing") as on_progress:
         options = {"margin": args.margin, "seed": args.seed, "overwrite": args.overwrite}
         return pack(source, args.pack, args.size, args.crop, args.workers, on_progress, **options)
-
-
-def _write_mean(summary: "Summary", path: Path) -> None:
-    from PIL import Image
-
-    from genstruct.errors import OutputError
-
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(summary.mean).save(partial, "png")
-        partial.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            partial.unlink()
-        raise OutputError(
-            f"{path}: cannot be written ({error.strerror}); check the folder and its permissions"
-        ) from error
 
 
 def _print_summary(console: "Console", summary: "Summary") -> None:

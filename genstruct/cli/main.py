@@ -1,23 +1,22 @@
 """`genstruct COMMAND ...`: finds the command, hands it its arguments, turns errors into one line and a status.
 
 Status 0: done; 1: done but for some items; 2: a mistake in the input, nothing or not all of it done; 130 and 143:
-stopped by SIGINT or SIGTERM. A command is a module with `add_arguments(parser)` and `run(args) -> int`; it imports
-what is heavy inside `run`, so that `genstruct --help` answers at once.
+stopped by SIGINT or SIGTERM (`genstruct.cli.ending`). A command is a module with `add_arguments(parser)` and
+`run(args) -> int`; it imports what is heavy inside `run`, so that `genstruct --help` answers at once.
 """
 
 import argparse
 import importlib
-import os
 import re
 import sys
-import traceback
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
 
 from genstruct import __version__
+from genstruct.cli.ending import ending
 from genstruct.configuration import nearest
-from genstruct.errors import ConfigError, GenstructError
+from genstruct.errors import ConfigError
 
 COMMANDS = {
     "train": "genstruct.cli.train",
@@ -83,32 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
-    arguments = [text for text in arguments if text != "--debug"]
-    try:
-        status = _run(arguments)
-        sys.stdout.flush()
-        return status
-    except SystemExit as stop:  # argparse, after --help and --version
-        return int(stop.code or 0)
-    except KeyboardInterrupt:
-        print("genstruct: interrupted", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader (`| head`) has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
-    except (GenstructError, OSError) as error:
-        if debug:
-            traceback.print_exc()
-        print(f"genstruct: error: {one_line(error)}", file=sys.stderr)
-        return 2
-
-
-def one_line(error: Exception) -> str:
-    """The message of an error without line breaks."""
-    if isinstance(error, OSError) and error.strerror:
-        place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}"
-    return " ".join(str(error).split())
+    return ending("genstruct", debug=debug)(_run)([text for text in arguments if text != "--debug"])
 
 
 def command_parser(name: str, module: ModuleType) -> Parser:

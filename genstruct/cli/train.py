@@ -3,15 +3,15 @@
 import argparse
 import os
 import shutil
-import signal
 import sys
 import textwrap
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genstruct.errors import ConfigError
+from genstruct.train.signals import Stopped
 
 if TYPE_CHECKING:
     from genstruct.experiments import Experiment
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Train. Status 0: done; 130 or 143: stopped by SIGINT or SIGTERM with everything saved."""
+    """Train. Status 0: done. Raises Stopped after SIGINT or SIGTERM, with everything saved."""
     if args.help:
         print(args.usage())
         if args.config is not None:
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
         raise ConfigError("--out RUN is missing: give the folder that the run is written to")
     from genstruct.train import distributed
 
-    with distributed.joined() as ranks, _last_signal() as stopped_by:
+    with distributed.joined() as ranks:
         if ranks.main:
             print_plan(experiment)
         if args.dry_run:
@@ -56,7 +56,9 @@ def run(args: argparse.Namespace) -> int:
         done = experiment.run(args.out, _shown if ranks.main else _silent)
         if ranks.main and done:
             print(f"done: {args.out}")
-        return 0 if done else 128 + stopped_by()
+    if not done:
+        raise Stopped
+    return 0
 
 
 def print_plan(experiment: "Experiment") -> None:
@@ -128,28 +130,3 @@ def _yaml_text(value: object) -> str:
     import yaml
 
     return yaml.safe_dump(value, default_flow_style=True, width=10_000).removesuffix("\n...\n").strip()
-
-
-@contextmanager
-def _last_signal() -> Iterator[Callable[[], int]]:
-    """A function that gives the number of the latest signal (SIGINT if there was none), whoever handled it.
-
-    The trainer handles signals and tells only that one came; Python also writes their numbers to this pipe.
-    """
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    before = signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
-
-    def latest() -> int:
-        try:
-            return os.read(reader, 4096)[-1]
-        except BlockingIOError:
-            return signal.SIGINT
-
-    try:
-        yield latest
-    finally:
-        signal.set_wakeup_fd(before)
-        os.close(reader)
-        os.close(writer)

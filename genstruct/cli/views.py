@@ -3,12 +3,7 @@
 import argparse
 import math
 import re
-import signal
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 
 from genstruct.cli.arguments import positive
 from genstruct.cli.progress import progress_bar
@@ -56,7 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw and write. Status 0: done; 130 or 143: stopped by SIGINT or SIGTERM, with nothing left behind."""
+    """Draw and write. Status 0: done. A signal leaves nothing behind."""
     from genstruct.export.turn import Turn, write_turn
     from genstruct.export.video import check_place
     from genstruct.geometry.files import read_mesh
@@ -75,33 +70,11 @@ def run(args: argparse.Namespace) -> int:
     least, most = TEXTURE_SIDES
     texture = min(max(TEXELS * max(turn.size), least), most)
     mesh = read_mesh(args.mesh, args.up, True, texture, args.max_triangles, args.max_megabytes * 1_000_000)
-    with _ending_like_ctrl_c(), progress_bar("views") as on_frame:
+    with progress_bar("views") as on_frame:
         write_turn(mesh, args.out, turn, args.fps, args.overwrite, on_frame)
     views = f"{turn.frames} views" if turn.frames > 1 else "1 view"
     print(f"{views} of {args.mesh} ({len(mesh.faces)} triangles) written to {args.out}")
     return 0
-
-
-@contextmanager
-def _ending_like_ctrl_c() -> Iterator[None]:
-    """SIGTERM ends the work as Ctrl-C does, so that half a file is taken away. A second one acts as without us.
-
-    Outside the main thread, where Python allows no handlers, nothing changes.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.getsignal(signal.SIGTERM)
-
-    def stop(number: int, _: FrameType | None) -> None:
-        signal.signal(number, before)
-        raise SystemExit(128 + number)  # not an Exception: nothing on the way takes it for a mistake
-
-    signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _number(text: str) -> float:

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
+from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.errors import DataError, ImageError, OutputError
 from genstruct.export.images import write_png, write_text
 from genstruct.metrics.folders import Failure, Truth, find_truth, read_mask, read_picture
@@ -84,8 +85,8 @@ def write_offset_set(
 ) -> OffsetReport:
     """Write the offset version of a labelled set: images/, masks/ (PNG) and metadata.jsonl in the same convention.
 
-    An item's crop depends on `seed` and its name alone. Camera intrinsics move with the crop; `source_box` tells where
-    in the original it lies.
+    The folder appears whole or not at all. An item's crop depends on `seed` and its name alone. Camera intrinsics move
+    with the crop; `source_box` tells where in the original it lies.
 
     Args:
         truth: metadata.jsonl with file_name and mask_file_name, or its folder.
@@ -101,18 +102,19 @@ def write_offset_set(
     truths, failures = find_truth(truth)
     if any(item.image is None for item in truths):
         raise DataError(f"{truth} has no metadata.jsonl; the offset set needs its file_name and mask_file_name columns")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    if is_occupied(out):  # told now, not after the work
         raise OutputError(f"{out} already holds files; choose a new folder, or remove it first")
     lines, distances, taken = [], [], set()
-    for item in truths[:limit]:
-        try:
-            line, distance = _write_item(item, out, seed, farthest, taken)
-        except ImageError as error:
-            failures.append(Failure(item.name, str(error)))
-            continue
-        lines.append(json.dumps(line))
-        distances.append(distance)
-    write_text(out / "metadata.jsonl", "".join(f"{line}\n" for line in lines))
+    with appearing_folder(out) as folder:
+        for item in truths[:limit]:
+            try:
+                line, distance = _write_item(item, folder, seed, farthest, taken)
+            except ImageError as error:
+                failures.append(Failure(item.name, str(error)))
+                continue
+            lines.append(json.dumps(line))
+            distances.append(distance)
+        write_text(folder / "metadata.jsonl", "".join(f"{line}\n" for line in lines))
     after, before = np.mean(distances, 0).tolist() if distances else (0.0, 0.0)
     return OffsetReport(len(lines), failures, after, before)
 

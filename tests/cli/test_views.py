@@ -176,7 +176,8 @@ def test_ctrl_c_leaves_no_file(meshes, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("number", "status", "said"), [(signal.SIGINT, 130, "genstruct: interrupted\n"), (signal.SIGTERM, 143, "")]
+    ("number", "status", "said"),
+    [(signal.SIGINT, 130, "genstruct: interrupted\n"), (signal.SIGTERM, 143, "genstruct: terminated\n")],
 )
 @pytest.mark.parametrize("name", ["turn.mp4", "turn.gif", "turn.png", "turn"])
 def test_a_signal_leaves_nothing_and_what_was_there(meshes, tmp_path, monkeypatch, capfd, name, number, status, said):

@@ -120,7 +120,7 @@ def test_the_status_is_zero_only_if_all_is_well(tmp_path, capsys):
 def test_a_mean_that_cannot_be_written_is_said(tmp_path):
     fill(tmp_path / "good", ["a.png"])
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match=r"mean\.png: cannot be written"):
+    with pytest.raises(OutputError, match=r"mean\.png cannot be written"):
         _run(tmp_path / "good", "--mean", tmp_path / "file/mean.png")
 
 
