@@ -15,7 +15,16 @@ from genstruct.metrics import segmentation
 from genstruct.metrics.bootstrap import interval, resampled_ratios
 from genstruct.metrics.distribution import KernelDistance, kernel_distance
 from genstruct.metrics.features import FeatureNetwork, extract, feature_network, whitened
-from genstruct.metrics.folders import Failure, Truth, find_truth, list_pictures, match, read_mask, read_square
+from genstruct.metrics.folders import (
+    Failure,
+    Truth,
+    find_truth,
+    list_images,
+    list_pictures,
+    match,
+    read_mask,
+    read_square,
+)
 
 MEANS = (
     "iou",
@@ -214,8 +223,8 @@ def score_sample_folder(
     """KID between the pictures of two folders, every one brought to the feature network's size (`read_square`).
 
     Args:
-        samples: Folder of generated pictures.
-        real: Folder of real ones.
+        samples: Folder of generated pictures; with a metadata.jsonl, those that it lists.
+        real: Folder of real ones, likewise.
         features: A name, see `genstruct.metrics.features`, or a network.
         limit: Use the first so many of each folder.
         batch: Pictures at a time.
@@ -227,8 +236,8 @@ def score_sample_folder(
         DataError: Too few readable pictures. Single pictures that fail are in the report.
     """
     network = feature_network(features) if isinstance(features, str) else features
-    listed = {folder: list_pictures(folder)[:limit] for folder in (samples, real)}
-    total = sum(map(len, listed.values()))
+    listed = [(folder, list_images(folder)[:limit]) for folder in (samples, real)]
+    total = sum(len(names) for _, names in listed)
     done, failures, found = 0, [], []
 
     def count(images: int) -> None:
@@ -237,7 +246,7 @@ def score_sample_folder(
         if progress is not None:
             progress(done, total)
 
-    for folder, names in listed.items():
+    for folder, names in listed:
         pictures = _batches(folder, names, size or network.size, batch, failures)
         found.append(extract(network, (_enlarged(rows, network.size) for rows in pictures), progress=count))
         if not len(found[-1]):

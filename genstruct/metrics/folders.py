@@ -7,7 +7,8 @@ picture brought to a square.
 import json
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -85,6 +86,21 @@ def list_pictures(folder: Path) -> list[str]:
     return sorted(path.as_posix() for path in relative if not any(part.startswith(".") for part in path.parts))
 
 
+def list_images(folder: Path) -> list[str]:
+    """`list_pictures` without masks, depths and layers: below a folder with a metadata.jsonl, only what that lists.
+
+    Raises:
+        DataError: `folder` is not a folder.
+    """
+    names = list_pictures(folder)
+    governed, listed = set(), set()
+    for file in folder.rglob(METADATA):
+        place = file.parent.relative_to(folder)
+        governed.add(place)
+        listed |= {(place / name).as_posix() for name in _file_names(file)}
+    return [name for name in names if name in listed or not governed.intersection(Path(name).parents)]
+
+
 def match(truths: list[Truth], names: Iterable[str]) -> tuple[list[tuple[Truth, str]], list[Failure]]:
     """Give each truth its prediction: the same relative path without suffix, else the only file of the same stem.
 
@@ -131,7 +147,7 @@ def read_mask(path: Path) -> Float[Tensor, "1 1 height width"]:
 
 
 def read_picture(path: Path) -> Image.Image:
-    """A picture of any mode as 8-bit RGB, upright.
+    """A picture of any mode as 8-bit RGB, upright; a transparent one over white, as training sees it.
 
     Raises:
         ImageError: Missing, broken or too large.
@@ -139,6 +155,9 @@ def read_picture(path: Path) -> Image.Image:
     image = _open(path)
     if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        colour = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
     return image.convert("RGB")
 
 
@@ -156,14 +175,13 @@ def _open(path: Path) -> Image.Image:
     """The decoded picture, upright."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # Pillow warns of photos of 89 million pixels, and refuses twice as many
             with Image.open(path) as image:
                 return ImageOps.exif_transpose(image)
     except FileNotFoundError as error:
         raise ImageError(f"{path}: no such file") from error
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{path}: more pixels than is safe to decode ({Image.MAX_IMAGE_PIXELS})") from error
+    except Image.DecompressionBombError as error:
+        raise ImageError(f"{path}: more pixels than is safe to decode ({2 * Image.MAX_IMAGE_PIXELS})") from error
     except Exception as error:  # Pillow's plugins raise anything on hostile bytes
         raise ImageError(f"{path}: cannot be decoded ({str(error).splitlines()[0] or type(error).__name__})") from error
 
@@ -186,6 +204,15 @@ def _from_metadata(metadata: Path) -> tuple[list[Truth], list[Failure]]:
         seen.add(truth.name)
         truths.append(truth)
     return truths, failures
+
+
+def _file_names(metadata: Path) -> Iterator[str]:
+    """The images of the lines that can be read."""
+    for line in metadata.read_text(encoding="utf-8", errors="replace").splitlines():
+        with suppress(ValueError):
+            row = json.loads(line)
+            if isinstance(row, dict) and isinstance(row.get("file_name"), str):
+                yield row["file_name"]
 
 
 def _parse_line(root: Path, line: str) -> Truth:

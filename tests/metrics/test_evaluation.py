@@ -10,7 +10,7 @@ from PIL import Image
 from genstruct.cli import evaluate
 from genstruct.errors import DataError, ImageError
 from genstruct.metrics.evaluation import MaskProtocol, score_mask_folder, score_sample_folder
-from genstruct.metrics.folders import find_truth, list_pictures, match, read_mask, read_picture
+from genstruct.metrics.folders import find_truth, list_images, list_pictures, match, read_mask, read_picture
 
 
 def block(x0, x1, size=(20, 24)):
@@ -168,7 +168,10 @@ def test_masks_of_other_depths_are_read_and_cut_outs_refused(tmp_path):
 
 def test_a_picture_with_too_many_pixels_is_refused(tmp_path, monkeypatch):
     save(tmp_path / "large.png", block(2, 4))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    count = block(2, 4).size
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", count - 1)  # Pillow warns, as of the photos of many telephones
+    read_mask(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", count // 2 - 1)
     with pytest.raises(ImageError, match="safe to decode"):
         read_mask(tmp_path / "large.png")
 
@@ -201,6 +204,29 @@ def test_samples_are_not_told_from_photos_by_their_size_when_all_are_brought_to_
     apart, alike = (score_sample_folder(tmp_path / "small", tmp_path / "real", size=size) for size in (None, 8))
     assert (apart.size, alike.size) == (64, 8)
     assert apart.kid.value > 10 * abs(alike.kid.value)
+
+
+def test_masks_and_depths_of_a_labelled_set_are_not_taken_for_its_photos(tmp_path):
+    for name in ("images/0.png", "images/1.png", "masks/0.png", "depth/0.png", "more/2.png"):
+        save(tmp_path / "set" / name, block(2, 4))
+    lines = [json.dumps({"file_name": f"images/{i}.png", "mask_file_name": f"masks/{i}.png"}) for i in (0, 1)]
+    (tmp_path / "set/metadata.jsonl").write_text("\n".join([*lines, "not JSON"]))
+    assert list_images(tmp_path / "set") == ["images/0.png", "images/1.png"]
+    save(tmp_path / "free.png", block(2, 4))
+    assert list_images(tmp_path) == ["free.png", "set/images/0.png", "set/images/1.png"]
+
+
+def test_a_set_has_no_distance_from_itself(tmp_path):
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        save(tmp_path / f"{number}.png", rng.integers(0, 256, (8, 8, 3)).astype(np.uint8))
+    kid = score_sample_folder(tmp_path, tmp_path).kid
+    assert abs(kid.value) < 3 * kid.standard_error
+
+
+def test_transparent_pictures_are_read_over_white(tmp_path):
+    save(tmp_path / "a.png", np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8))
+    assert np.asarray(read_picture(tmp_path / "a.png"))[0].tolist() == [[255] * 3, [9] * 3]
 
 
 def test_pictures_to_look_at_beside_masks_are_not_taken_for_masks(tmp_path):
