@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genstruct.errors import ShapeError
 from genstruct.geometry.camera import Camera, Number, together
-from genstruct.geometry.checks import check_float, check_together
+from genstruct.geometry.checks import check_finite, check_float, check_together
 from genstruct.geometry.precision import full_precision
 
 GRAZING = 1e-3
@@ -83,7 +83,7 @@ def plane_homography(plane: Plane, rotation: Float[Tensor, "batch 3 3"], camera:
         camera: Stands still.
 
     Raises:
-        ShapeError: Shapes that do not belong together.
+        ShapeError: Shapes that do not belong together, or (on the CPU) numbers that are NaN or infinite.
     """
     batch = _check(plane, rotation, camera)
     to_camera = camera.rotation
@@ -133,4 +133,7 @@ def _check(plane: Plane, rotation: Tensor, camera: Camera) -> int:
     if len(sizes) > 1 or len(types) > 1:
         listed = ", ".join(f"{name} {list(tensor.shape)} {tensor.dtype}" for name, tensor in tensors.items())
         raise ShapeError(f"planes, rotations and cameras must have one batch size (or 1) and one type, got {listed}")
+    if rotation.device.type == "cpu":
+        for name, tensor in {**tensors, "camera": camera.world_to_camera, "intrinsics": camera.intrinsics}.items():
+            check_finite(name, tensor)
     return sizes.pop() if sizes else 1

@@ -113,7 +113,7 @@ def shift_whole(
     check_shape("layer", layer, "batch channels height width")
     check_shape("offset", offset, f"{len(layer)} 2")
     check_together({"layer": layer, "offset": offset})
-    _check_fill(fill)
+    check_fill(fill)
     if offset.is_floating_point() and offset.device.type == "cpu":
         check_finite("offset", offset)
         if (offset != offset.round()).any():
@@ -204,7 +204,7 @@ def _check(layer: Tensor, numbers: dict[str, Tensor], fill: Fill) -> None:
     for name, tensor in numbers.items():
         check_float(name, tensor, f"{len(layer)} 2" if name == "offset" else f"{len(layer)}")
     check_together({"layer": layer, **numbers})
-    _check_fill(fill)
+    check_fill(fill)
     if 0 in layer.shape[2:] or any(tensor.dtype != layer.dtype for tensor in numbers.values()):
         kinds = ", ".join(f"{name} {tensor.dtype}" for name, tensor in numbers.items())
         got = f"{list(layer.shape)} {layer.dtype} and {kinds}"
@@ -214,6 +214,11 @@ def _check(layer: Tensor, numbers: dict[str, Tensor], fill: Fill) -> None:
             check_finite(name, tensor)
 
 
-def _check_fill(fill: Fill) -> None:
+def check_fill(fill: Fill) -> None:
+    """What moves in.
+
+    Raises:
+        ConfigError: Something unknown.
+    """
     if fill not in get_args(Fill):
         raise ConfigError(f"fill must be zero or replicate, got {fill!r}")

@@ -7,10 +7,10 @@ from torch import Tensor
 
 from genstruct.errors import ConfigError, ShapeError
 from genstruct.geometry.camera import Camera
-from genstruct.geometry.checks import check_float, check_together
+from genstruct.geometry.checks import check_finite, check_float, check_together
 from genstruct.geometry.plane import Homography, Plane, plane_homography
 from genstruct.geometry.precision import full_precision
-from genstruct.render.layers import Fill
+from genstruct.render.layers import Fill, check_fill
 
 # Ratio of depths before and after below which a point is taken for behind the camera: its gradients grow as 1/ratio^2.
 NEAREST = 1e-4
@@ -40,8 +40,9 @@ def warp_plane(
             enough down to 2 / (n + 1). Time and memory grow with their square.
 
     Raises:
-        ShapeError: Shapes, types or devices that do not belong together.
-        ConfigError: Fewer than one sample.
+        ShapeError: Shapes, types or devices that do not belong together; on the CPU also planes, rotations and cameras
+            that are NaN or infinite.
+        ConfigError: Fewer than one sample, or an unknown `fill`.
     """
     check_float("image", image, "batch channels height width")
     check_together({"image": image, "rotation": rotation})
@@ -50,6 +51,8 @@ def warp_plane(
             f"image must be [batch, channels, height, width] of {rotation.dtype} like rotation and not empty, "
             f"got {image.dtype} {list(image.shape)}"
         )
+    if rotation.device.type == "cpu":  # before it turns the planes; they are checked there
+        check_finite("rotation", rotation)
     # Each pixel looks up where it was before: the way back of the turned planes.
     back = plane_homography(plane.turned(rotation), rotation.mT, camera)
     return warp_back(image, back, fill, samples)
@@ -69,10 +72,11 @@ def warp_back(
 
     Raises:
         ShapeError: Batch sizes that are neither equal nor 1.
-        ConfigError: Fewer than one sample.
+        ConfigError: Fewer than one sample, or an unknown `fill`.
     """
-    if samples < 1:
-        raise ConfigError(f"samples must be at least 1, got {samples}")
+    if not isinstance(samples, int) or samples < 1:
+        raise ConfigError(f"samples must be a whole number of at least 1, got {samples}")
+    check_fill(fill)
     sizes = {len(image), len(back.matrix)} - {1}
     if len(sizes) > 1:
         raise ShapeError(f"image {list(image.shape)} must have a batch of 1 or {len(back.matrix)}, like the planes")

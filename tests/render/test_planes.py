@@ -207,6 +207,29 @@ def test_wrong_input_is_named(image, message, monkeypatch):
         warp_plane(image, Plane.facing(torch.zeros(2), 0.0), about_y(torch.zeros(2)), view)
 
 
-def test_no_samples_are_refused():
-    with pytest.raises(ConfigError, match="samples must be at least 1, got 0"):
-        shrunk(CHECKERS, 2, 2, 0)
+@pytest.mark.parametrize("samples", [0, 1.5])
+def test_no_samples_are_refused(samples, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users run without the type checker of the tests
+    with pytest.raises(ConfigError, match=f"samples must be a whole number of at least 1, got {samples}"):
+        shrunk(CHECKERS, 2, 2, samples)
+
+
+def test_an_unknown_fill_is_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ConfigError, match="fill must be zero or replicate, got 'black'"):
+        warp_plane(torch.zeros(1, 3, 4, 4), FACING, TURN, Camera.orbit(0.0, 0.0, 3.0, 8.0, (4, 4)), "black")
+
+
+FACING, TURN = Plane.facing(0.0, 0.0), torch.eye(3)[None]
+
+
+@pytest.mark.parametrize("bad", [torch.nan, torch.inf])
+@pytest.mark.parametrize("name", ["plane.normal", "plane.centre", "rotation", "camera", "intrinsics"])
+def test_numbers_that_are_none_are_found(name, bad):
+    camera, one = Camera.orbit(0.0, 0.0, 3.0, 8.0, (4, 4)), torch.ones(1)
+    parts = {"plane.normal": FACING.normal, "plane.centre": torch.zeros(1, 3), "rotation": TURN}
+    parts |= {"camera": camera.world_to_camera, "intrinsics": camera.intrinsics}
+    parts[name] = parts[name] + bad * one
+    plane = Plane(parts["plane.normal"], parts["plane.centre"])
+    with pytest.raises(ShapeError, match=f"{name} .* must be finite"):
+        warp_plane(torch.zeros(1, 3, 4, 4), plane, parts["rotation"], Camera(parts["camera"], parts["intrinsics"]))
