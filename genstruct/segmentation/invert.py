@@ -17,7 +17,7 @@ from genstruct.errors import ConfigError
 from genstruct.segmentation.config import GeneratorConfig
 from genstruct.segmentation.inversion import InvertConfig, StyleEncoder, refine_codes, style_encoder
 from genstruct.segmentation.layered import LayeredGenerator, Scene
-from genstruct.segmentation.segmenter import Image, Mask, check_image, resize_to
+from genstruct.segmentation.segmenter import Image, Mask, checked_images, resize_to
 from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
 
@@ -110,13 +110,16 @@ class Inverter:
             refine: Improve each photo's code by `config.steps` gradient steps on its reconstruction.
 
         Raises:
-            ShapeError: An image that is not [3, height, width] with at least one pixel.
+            ShapeError: An image that is not [3, height, width] with at least one pixel and float values in [0, 1].
         """
-        if len(images) == 0:
+        checked = checked_images(images, self.device)
+        if not checked:
             return []
-        masks = self.scenes(self._squares(images), refine).mask
+        size = self.encoder.size
+        squares = torch.cat([resize_to(image[None], (size, size)) for image in checked])
+        masks = self.scenes(squares, refine).mask
         return [
-            resize_to(mask[None], image.shape[-2:])[0].clamp(0, 1) for mask, image in zip(masks, images, strict=True)
+            resize_to(mask[None], image.shape[-2:])[0].clamp(0, 1) for mask, image in zip(masks, checked, strict=True)
         ]
 
     @torch.no_grad()
@@ -131,13 +134,6 @@ class Inverter:
         if refine:
             codes = refine_codes(self.encoder, self.generator, squares, codes, self.config.steps, self.config.prior)
         return self.encoder.decode(codes, self.generator)
-
-    def _squares(self, images: Sequence[Image] | Tensor) -> Float[Tensor, "batch 3 size size"]:
-        squares = []
-        for image in images:
-            check_image(image)
-            squares.append(resize_to(image[None].to(self.device), (self.encoder.size, self.encoder.size)))
-        return torch.cat(squares)
 
     @property
     def _networks(self) -> nn.ModuleDict:

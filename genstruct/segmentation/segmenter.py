@@ -24,6 +24,8 @@ RUN_FILE = "segmenter.safetensors"
 LONGEST = 4
 # Largest side at which colours refine a mask; beyond, it is enlarged. Colour models need no more pixels than this.
 REFINE_SIDE = 256
+# How far values may lie outside [0, 1]: a cubic resize overshoots. [-1, 1] and [0, 255] are mistakes.
+OVERSHOOT = 0.25
 
 Image = Float[Tensor, "3 _ _"]  # any height and width, another one for each image of a list
 Mask = Float[Tensor, "1 _ _"]
@@ -99,17 +101,17 @@ class Segmenter:
             refine: Sharpen with each photo's own colours; see `genstruct.segmentation.refine`.
 
         Raises:
-            ShapeError: An image that is not [3, height, width] with at least one pixel.
+            ShapeError: An image that is not [3, height, width] with at least one pixel and float values in [0, 1].
         """
+        checked = checked_images(images, self.device)
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for number, image in enumerate(images):
-            check_image(image)
+        for number, image in enumerate(checked):
             groups[tuple(image.shape[-2:])].append(number)
         masks: dict[int, Mask] = {}
         for numbers in groups.values():
-            batch = torch.stack([images[i].to(self.device) for i in numbers])
+            batch = torch.stack([checked[i] for i in numbers])
             masks.update(zip(numbers, self._predict(batch, refine), strict=True))
-        return [masks[i] for i in range(len(images))]
+        return [masks[i] for i in range(len(checked))]
 
     @torch.inference_mode()
     def logits(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 h w"]:
@@ -169,10 +171,38 @@ def resize_to(
     return F.interpolate(images, tuple(size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def check_image(image: Tensor) -> None:
-    """Raise `ShapeError` unless the image is [3, height, width] with at least one pixel."""
+def checked_images(
+    images: Sequence[Image] | Float[Tensor, "batch 3 height width"], device: torch.device
+) -> list[Image]:
+    """Images as float32 on `device`.
+
+    Raises:
+        ShapeError: Not a batch or a series of [3, height, width] with at least one pixel and float values in [0, 1].
+    """
+    if isinstance(images, Tensor) and images.ndim != 4:
+        raise ShapeError(
+            "images must be a batch [batch, 3, height, width] or a list of [3, height, width], "
+            f"got {list(images.shape)}; one image alone is a batch of one: image[None]"
+        )
+    found = list(images)
+    for image in found:
+        _check_image(image)
+    return [image.to(device, torch.float32) for image in found]
+
+
+def _check_image(image: object) -> None:
+    if not isinstance(image, Tensor):
+        raise ShapeError(
+            f"an image must be a tensor [3, height, width], got {type(image).__name__}; "
+            "genstruct.data.read.decode_image reads files, torch.from_numpy takes arrays"
+        )
     if image.ndim != 3 or image.shape[0] != 3 or 0 in image.shape:
         raise ShapeError(
             f"an image must be [3, height, width] with at least one pixel, got {list(image.shape)}; "
             "channels-last images need .permute(2, 0, 1), grey ones .expand(3, -1, -1)"
         )
+    if not image.is_floating_point():
+        raise ShapeError(f"an image must have float values in [0, 1], got {image.dtype}; bytes need .float() / 255")
+    low, high = (value.item() for value in image.detach().aminmax())
+    if not (low >= -OVERSHOOT and high <= 1 + OVERSHOOT):  # so that NaN is refused
+        raise ShapeError(f"an image must have values in [0, 1], got {low:g} to {high:g}; bring them to that range")

@@ -3,6 +3,7 @@
 import json
 
 import jaxtyping
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save
@@ -165,6 +166,31 @@ def test_what_is_no_image_is_refused(segmenter, shape, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users run without the type checker of the tests
     with pytest.raises(ShapeError, match=r"an image must be \[3, height, width\]"):
         segmenter.predict([torch.zeros(3, 8, 8), torch.zeros(shape)])
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (torch.zeros(3, 8, 8), r"one image alone is a batch of one: image\[None\]"),
+        ([torch.zeros(3, 8, 8, dtype=torch.uint8)], r"got torch\.uint8; bytes need \.float\(\) / 255"),
+        (torch.full((1, 3, 8, 8), 255.0), r"values in \[0, 1\], got 255 to 255"),
+        ([torch.full((3, 8, 8), -1.0)], r"values in \[0, 1\], got -1 to -1"),
+        ([torch.full((3, 8, 8), torch.nan)], r"values in \[0, 1\], got nan to nan"),
+        ([np.zeros((3, 8, 8), np.float32)], r"must be a tensor \[3, height, width\], got ndarray"),
+    ],
+)
+def test_bytes_other_ranges_and_arrays_are_refused_rather_than_masked_wrongly(segmenter, wrong, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ShapeError, match=message):
+        segmenter.predict(wrong)
+
+
+def test_any_float_type_gives_the_same_masks(segmenter):
+    batch = images((9, 12), (9, 12))
+    wanted = segmenter.predict(batch)
+    for given in (torch.stack(batch).double(), [batch[0].double(), batch[1]]):
+        for mask, other in zip(segmenter.predict(given), wanted, strict=True):
+            torch.testing.assert_close(mask, other)
 
 
 def test_the_shorter_side_is_brought_to_the_working_size_and_the_longer_is_limited():
