@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from genstruct.errors import DataError
@@ -20,6 +21,10 @@ from genstruct.geometry.mesh import Mesh
 GLTF = (".glb", ".gltf")
 SUFFIXES = (".glb", ".gltf", ".obj", ".ply", ".stl", ".off")
 Up = Literal["y", "z"]
+Float64 = Float[np.ndarray, "_ 3"]
+
+FLAT = 1e-10
+"""Height over length of triangles that are lines."""
 
 
 def read_mesh(
@@ -44,26 +49,32 @@ def read_mesh(
         most_faces, most_bytes: Larger files are refused: by their size before they are read, by triangles after.
 
     Raises:
-        DataError: No such file, of another kind, broken, too large, without a triangle, or with vertices that are no
-            finite numbers; the message names the file.
+        DataError: No such file, of another kind, broken, too large, without a triangle that has an area, or with
+            vertices that are no finite numbers; the message names the file.
     """
     path = Path(path)
     _check_file(path, most_bytes)
     parts = _parts(path, most_faces)
-    vertices, faces, uv, texture = _joined(parts, largest_texture, path.suffix.lower() in GLTF)
-    if not len(faces):
+    places, faces, uv, texture = _joined(parts, largest_texture, path.suffix.lower() in GLTF)
+    centred, radius = _centred(places)
+    if not _has_area(centred, faces):
         raise DataError(f"{path} has no triangle with an area (points and lines are not drawn); give a surface mesh")
+    places = centred / radius if fit else places
+    if np.abs(places).max() > np.finfo(np.float32).max:
+        raise DataError(f"{path} has coordinates beyond the range of float32; fit it, or scale it down")
+    vertices, corners = _welded(places.astype(np.float32), faces)
+    flat = (corners == np.roll(corners, 1, 1)).any(1)
+    faces, uv = corners[~flat], uv[~flat]
     if up == "z":
         vertices = vertices[:, [0, 2, 1]] * np.array([1, 1, -1], np.float32)
     places, uv_faces = np.unique(uv.astype(np.float32).reshape(-1, 2), axis=0, return_inverse=True)
-    mesh = Mesh(
+    return Mesh(
         torch.from_numpy(vertices)[None],
         torch.from_numpy(faces),
         torch.from_numpy(places),
         torch.from_numpy(uv_faces.reshape(-1, 3).astype(np.int64)),
         torch.from_numpy(texture).permute(2, 0, 1)[None].float() / 255,
     )
-    return fitted(mesh) if fit else mesh
 
 
 def fitted(mesh: Mesh) -> Mesh:
@@ -72,9 +83,29 @@ def fitted(mesh: Mesh) -> Mesh:
     A mesh that is a single point is only moved. Needs a vertex.
     """
     low, high = torch.aminmax(mesh.vertices, dim=1, keepdim=True)
-    centred: Tensor = mesh.vertices - (low + high) / 2
+    centred: Tensor = mesh.vertices - (low / 2 + high / 2)
+    widest = centred.abs().amax((1, 2), keepdim=True)  # squares of large numbers would be infinite, of small ones 0
+    centred = centred / torch.where(widest > 0, widest, 1)
     radius = centred.norm(dim=-1).amax(1)[:, None, None]
     return replace(mesh, vertices=centred / torch.where(radius > 0, radius, 1))
+
+
+def _centred(places: Float64) -> tuple[Float64, float]:
+    """Places with the middle of their box at the origin and the farthest coordinate at 1, and the farthest distance."""
+    if not len(places):
+        return places, 1.0
+    centred = places - (places.min(0) / 2 + places.max(0) / 2)
+    widest = np.abs(centred).max()
+    centred = centred / (widest if widest > 0 else 1)
+    return centred, float(np.linalg.norm(centred, axis=1).max()) if widest > 0 else 1.0
+
+
+def _has_area(places: Float64, faces: Int[np.ndarray, "_ 3"]) -> bool:
+    """Whether any triangle of an object about one unit in size is more than a line, but for rounding."""
+    first, second, third = (places[faces[:, corner]] for corner in range(3))
+    across = np.linalg.norm(np.cross(second - first, third - first), axis=1)
+    longest = np.maximum(((second - first) ** 2).sum(1), ((third - first) ** 2).sum(1))
+    return bool((across > FLAT * longest).any())
 
 
 def _check_file(path: Path, most_bytes: int) -> None:
@@ -122,29 +153,28 @@ def _check_part(path: Path, part: Any, place: np.ndarray) -> None:
 def _joined(
     parts: list[tuple[Any, np.ndarray]], largest_texture: int, gltf: bool
 ) -> tuple[np.ndarray, np.ndarray, Corners, np.ndarray]:
-    """Vertices, faces, uv of every corner, and the texture of all parts together."""
+    """Places that some face uses (float64: files may count from far away), faces, uv of every corner, and the texture
+    of all parts together."""
     vertices, faces, inside_out, first_vertex = [], [], [], 0
     for part, place in parts:
-        vertices.append((np.asarray(part.vertices) @ place[:3, :3].T + place[:3, 3]).astype(np.float32))
+        vertices.append(np.asarray(part.vertices, np.float64) @ place[:3, :3].T + place[:3, 3])
         faces.append(np.asarray(part.faces, np.int64) + first_vertex)
         inside_out.append(np.full(len(faces[-1]), np.linalg.det(place[:3, :3]) < 0))
         first_vertex += len(vertices[-1])
     if not parts:
-        return np.zeros((0, 3), np.float32), np.zeros((0, 3), np.int64), np.zeros((0, 3, 2)), np.zeros((1, 1, 3))
+        return np.zeros((0, 3)), np.zeros((0, 3), np.int64), np.zeros((0, 3, 2)), np.zeros((1, 1, 3))
     charts = charts_of([part for part, _ in parts], largest_texture, gltf)
     texture, uv = bake(charts, sum(map(len, faces)), largest_texture)
-    points, corners = _welded(np.concatenate(vertices), np.concatenate(faces))
+    used, corners = np.unique(np.concatenate(faces), return_inverse=True)
     order = np.where(np.concatenate(inside_out)[:, None], [2, 1, 0], [0, 1, 2])  # a mirror turns triangles
-    corners, uv = np.take_along_axis(corners, order, 1), np.take_along_axis(uv, order[..., None], 1)
-    flat = (corners == np.roll(corners, 1, 1)).any(1)
-    return points, corners[~flat], uv[~flat], texture
+    corners, uv = np.take_along_axis(corners.reshape(-1, 3), order, 1), np.take_along_axis(uv, order[..., None], 1)
+    return np.concatenate(vertices)[used], corners, uv, texture
 
 
 def _welded(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices that some face uses, those at the same place as one; in the order in which the file has them."""
-    used, corners = np.unique(faces, return_inverse=True)
-    _, first, same = np.unique(vertices[used] + np.float32(0), axis=0, return_index=True, return_inverse=True)
+    """Vertices at the same place as one; in the order in which the file has them."""
+    _, first, same = np.unique(vertices + np.float32(0), axis=0, return_index=True, return_inverse=True)
     order = np.argsort(first)
     rank = np.empty_like(order)
     rank[order] = np.arange(len(order))
-    return vertices[used][first[order]], rank[same.reshape(-1)][corners].reshape(faces.shape).astype(np.int64)
+    return vertices[first[order]], rank[same.reshape(-1)][faces].astype(np.int64)

@@ -94,6 +94,42 @@ def test_z_up_is_turned_so_that_y_is_up_and_the_front_is_in_front(tmp_path):
     assert read_mesh(path, up="z", fit=False).vertices[0, 0].tolist() == [1, 3, -2]
 
 
+@pytest.mark.parametrize("unit", [1e-40, 1e-20, 1e6, 1e20, 1e38, 1e200])
+def test_the_unit_of_a_file_does_not_matter(tmp_path, unit):
+    corners = np.array([[0, 0, 0], [2, 0, 0], [0, 1, 0], [0, 0, 3.0]])
+    faces = "f 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n"
+    lines = "".join(f"v {x!r} {y!r} {z!r}\n" for x, y, z in (corners * unit).tolist())
+    found = read_mesh(write_obj(tmp_path, lines + faces)).vertices[0]
+    middle = corners - corners.max(0) / 2
+    torch.testing.assert_close(found, torch.from_numpy(middle / np.linalg.norm(middle, axis=1).max()).float())
+
+
+def test_coordinates_that_count_from_far_away_keep_their_digits(tmp_path):
+    corners = np.array([[-1, 0, 0], [1, 0, 0], [0, 0.5, 0], [0, 0, 0.25]])
+    lines = "".join(f"v {x!r} {y!r} {z!r}\n" for x, y, z in (corners + np.array([456789.25, 5432109.5, 300])).tolist())
+    found = read_mesh(write_obj(tmp_path, lines + "f 1 3 2\nf 1 2 4\nf 2 3 4\nf 3 1 4\n")).vertices[0]
+    middle = corners - (corners.min(0) + corners.max(0)) / 2
+    torch.testing.assert_close(found, torch.from_numpy(middle / np.linalg.norm(middle, axis=1).max()).float())
+
+
+def test_text_that_is_not_unicode_is_read(tmp_path):
+    path = write_obj(tmp_path, "")
+    (tmp_path / "m.mtl").write_bytes("newmtl Größe\nKd 0 1 0\n".encode("latin-1"))
+    text = "# Künstler: Müller\nmtllib m.mtl\nusemtl Größe\nv 0 0 0\nv 1 0 0\nv 0 1 0\nf 1 2 3\n"
+    path.write_bytes(text.encode("latin-1"))
+    assert read_mesh(path).texture.mean((0, 2, 3)).tolist() == [0, 1, 0]
+    solid = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]]).export(file_type="stl")
+    (tmp_path / "a.stl").write_bytes("Größe in Zoll".encode("latin-1").ljust(80) + solid[80:])
+    assert len(read_mesh(tmp_path / "a.stl").faces) == 1
+
+
+def test_values_beyond_float32_need_fitting(tmp_path):
+    path = write_obj(tmp_path, "v 0 0 0\nv 1e50 0 0\nv 0 1e50 0\nf 1 2 3\n")
+    assert read_mesh(path).vertices.abs().max() <= 1
+    with pytest.raises(DataError, match=r"mesh.obj has coordinates beyond the range of float32"):
+        read_mesh(path, fit=False)
+
+
 def test_polygons_become_triangles_and_surfaces_without_colour_are_grey(tmp_path):
     mesh = read_mesh(write_obj(tmp_path, "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 5 5 5\nf 1 2 3 4\n"))
     assert len(mesh.faces) == 2 and mesh.vertices.shape == (1, 4, 3)  # the fifth is used by nobody
@@ -338,6 +374,7 @@ def glb_bytes():
         ("a.obj", b"v 0 0 0\nv nan 0 0\nv 1 1 0\nf 1 2 3\n", "a.obj has vertices that are NaN or infinite"),
         ("a.obj", b"v 0 0 0\nv inf 0 0\nv 1 1 0\nf 1 2 3\n", "a.obj has vertices that are NaN or infinite"),
         ("a.obj", b"v 0 0 0\nv 0 0 0\nv 1 1 0\nf 1 2 3\n", "a.obj has no triangle with an area"),
+        ("a.obj", b"v 1 1 1\nv 1.1 1.2 1.3\nv 1.3 1.6 1.9\nf 1 2 3\n", "a.obj has no triangle with an area"),
         (
             "a.ply",
             b"ply\nformat binary_little_endian 1.0\nelement vertex 999999999999\nproperty float x\nproperty float y\n"
@@ -389,3 +426,5 @@ def test_every_mesh_of_a_batch_fits_by_itself():
     assert mesh.vertices[0].norm(dim=-1).tolist() == pytest.approx([1, 1, 1])
     assert mesh.vertices[0, 1, 0].item() == pytest.approx(math.sqrt(0.5))
     assert not mesh.vertices[1].any()
+    for unit in (1e-30, 1e30):
+        assert fitted(Mesh(vertices[:1] * unit, mesh.faces)).vertices[0, 1, 0].item() == pytest.approx(math.sqrt(0.5))
