@@ -105,7 +105,7 @@ class SegmentationExperiment:
             reporter: Shows progress.
 
         Returns:
-            Whether everything is done; False after SIGINT or SIGTERM, with all work saved.
+            Whether everything is done; False after SIGINT or SIGTERM in any stage, with all work saved.
         """
         from genstruct.segmentation.stages import Stages  # which are written in terms of these settings
 

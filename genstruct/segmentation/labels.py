@@ -103,9 +103,12 @@ def save_labels(folder: Path, labels: Labels) -> None:
     assert labels.archive.masks is not None
     for name, array in ((LABELS, labels.archive.masks), (CONFIDENCE, labels.confidence.numpy())):
         partial = folder / f".{name}.partial.npy"
-        with writing(folder / name):
-            np.save(partial, array)
-            partial.replace(folder / name)
+        try:
+            with writing(folder / name):
+                np.save(partial, array)
+                partial.replace(folder / name)
+        finally:
+            partial.unlink(missing_ok=True)
 
 
 def load_labels(folder: Path, archive: Archive) -> Labels | None:

@@ -29,13 +29,14 @@ from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.segmentation.starts import health_score
 from genstruct.segmentation.supervise import MaskLearning
 from genstruct.segmentation.workshop import Reporter, Workshop, counted, made_once
-from genstruct.train import checkpoint, distributed
+from genstruct.train import checkpoint
 from genstruct.train.report import Progress
+from genstruct.train.signals import Stopped, interrupted_by_signals
 from genstruct.train.trainer import Trainer
 
 
 class Stages:
-    """The stages of one run, in order; each returns None when a signal stopped it.
+    """The stages of one run, in order; each raises `Stopped` when a signal ended it.
 
     Args:
         experiment: The settings.
@@ -44,48 +45,53 @@ class Stages:
     """
 
     def __init__(self, experiment: SegmentationExperiment, out: Path, reporter: Reporter) -> None:
-        self.experiment, self.out, self.reporter = experiment, out, reporter
+        self.experiment, self.out = experiment, out
         self.workshop = Workshop(experiment.train, out, reporter)
 
     def run(self) -> bool:
-        """Whether all stages are done."""
+        """Whether all stages are done; False when a signal ended one, which the reporter was told."""
+        try:
+            with interrupted_by_signals():
+                self._run()
+        except Stopped:
+            return False
+        return True
+
+    def _run(self) -> None:
         archive = self.pack()
         generator = self.generate(archive)
-        if generator is None:
-            return False
         segmenter = self.distil(generator, archive)
         for number, stage in enumerate(self.experiment.rounds, 1):
-            if segmenter is None:
-                return False
             segmenter = self.round(number, stage, segmenter, archive)
-        if segmenter is None:
-            return False
         self.workshop.publish(segmenter, RUN_FILE)
-        return self.experiment.invert.images == 0 or self.invert(generator, archive) is not None
+        if self.experiment.invert.images:
+            self.invert(generator, archive)
 
     def pack(self) -> Archive:
-        """The photos as an archive, made once."""
-        data = self.experiment.data
-        with self.reporter("pack") as progress, open_source(data.root) as source:
-            report = pack(source, self.out / "photos", data.size, data.crop, on_progress=counted(progress))
+        """The photos as an archive, made once and then read by every rank."""
+        data, place = self.experiment.data, self.out / "photos"
+
+        def make() -> None:
+            with open_source(data.root) as source:
+                report = pack(source, place, data.size, data.crop, on_progress=counted(progress))
             if report.skipped and not report.reused:
                 names = "; ".join(f"{name}: {reason}" for name, reason in report.skipped[:3])
                 progress(Progress(0, 1, event=f"{len(report.skipped)} images left out ({names})"))
-        distributed.barrier()
-        return report.archive
 
-    def generate(self, archive: Archive) -> LayeredGenerator | None:
+        with self.workshop.stage("pack") as progress:
+            made_once(make)
+        return Archive.open(place)
+
+    def generate(self, archive: Archive) -> LayeredGenerator:
         """The adversarial stage; the averaged generator."""
-        folder = self.out / "generator"
+        folder, config = self.out / "generator", self.experiment.train
         resume = self._best_start(archive) if checkpoint.latest(folder) is None else "auto"
-        if resume is None:
-            return None
-        config = self.experiment.train
         method = PerturbedSegmentation(self.experiment.perturbed, config.seed)
-        networks = self.workshop.train("generator", method, archive, config, folder, resume)
-        return None if networks is None else networks["generator"].eval()
+        with self.workshop.stage("generator") as progress:
+            networks = self.workshop.train(progress, method, archive, config, folder, resume)
+        return networks["generator"].eval()
 
-    def _best_start(self, archive: Archive) -> Path | Literal["auto"] | None:
+    def _best_start(self, archive: Archive) -> Path | Literal["auto"]:
         """The checkpoint of the healthiest of several short trainings; "auto" if there is to be only one."""
         starts, experiment = self.experiment.starts, self.experiment
         if starts.count < 2:
@@ -95,11 +101,14 @@ class Stages:
             config = replace(experiment.train, seed=experiment.train.seed + number)
             folder = self.out / "starts" / f"seed-{config.seed}"
             method = PerturbedSegmentation(experiment.perturbed, config.seed)
-            with self.workshop.batches(archive, config) as batches, self.reporter(f"start {number + 1}") as progress:
+            with (
+                self.workshop.batches(archive, config) as batches,
+                self.workshop.stage(f"start {number + 1}") as progress,
+            ):
                 trainer = Trainer(method, batches, config, folder, progress)
                 result = trainer.run(starts.images)
                 if result.interrupted:
-                    return None
+                    raise Stopped
                 size = experiment.generator.size_at(result.images)
                 generator = trainer.networks()["generator"].eval()
                 newest = checkpoint.latest(folder)
@@ -108,21 +117,19 @@ class Stages:
                 progress(Progress(result.images, config.images, event=f"health {scores[newest]:.3f}"))
         return max(scores, key=scores.__getitem__)
 
-    def distil(
-        self, generator: LayeredGenerator, photos: Archive, prior: torch.Tensor | float = 0.0
-    ) -> Segmenter | None:
+    def distil(self, generator: LayeredGenerator, photos: Archive, prior: torch.Tensor | float = 0.0) -> Segmenter:
         """A segmenter that has learned from generated pairs; `prior` is the centre prior of a generator in training."""
         experiment, stage = self.experiment, self.experiment.distil
         folder = self.out / "distil"
         if (done := self.workshop.done(folder)) is not None:
             return done
-        with self.reporter("pairs") as progress:
+        with self.workshop.stage("pairs") as progress:
             size, seed = experiment.generator.size, experiment.train.seed
             pairs, passed = made_once(lambda: make_pairs(generator, size, experiment.pairs, seed, prior=prior))
             progress(Progress(len(pairs), len(pairs), event=f"{passed:.0%} of generated masks are usable"))
         return self._learn("distil", folder, stage, pairs, self._fresh(0), None, photos)
 
-    def round(self, number: int, stage: StageConfig, segmenter: Segmenter, archive: Archive) -> Segmenter | None:
+    def round(self, number: int, stage: StageConfig, segmenter: Segmenter, archive: Archive) -> Segmenter:
         """A segmenter that has learned from pseudo-labels by the one before."""
         folder, name = self.out / f"round-{number}", f"round {number}"
         if (done := self.workshop.done(folder)) is not None:
@@ -131,7 +138,7 @@ class Stages:
         network = self._fresh(number) if stage.fresh else segmenter.network.requires_grad_(True).train()
         return self._learn(name, folder, stage, labels.archive, network, labels.weights(stage.keep), archive)
 
-    def invert(self, generator: LayeredGenerator, archive: Archive) -> Inverter | None:
+    def invert(self, generator: LayeredGenerator, archive: Archive) -> Inverter:
         """An encoder that has learned to find codes of photos, with its generator."""
         experiment, settings = self.experiment, self.experiment.invert
         if (self.out / INVERTER_FILE).exists():
@@ -139,12 +146,11 @@ class Stages:
         discriminator = self._discriminator() if settings.features > 0 else None
         method = Inversion(generator, experiment.generator.size, settings, discriminator, experiment.train.seed)
         config = self.workshop.later(settings.images, settings.batch)
-        networks = self.workshop.train("invert", method, archive, config, self.out / "invert")
-        if networks is None:
-            return None
         card = {**self._card("invert"), "inverter_images": settings.images}
-        inverter = Inverter(networks["encoder"], generator, experiment.generator, settings, card)
-        self.workshop.publish(inverter, INVERTER_FILE)
+        with self.workshop.stage("invert") as progress:
+            networks = self.workshop.train(progress, method, archive, config, self.out / "invert")
+            inverter = Inverter(networks["encoder"], generator, experiment.generator, settings, card)
+            self.workshop.publish(inverter, INVERTER_FILE)
         return inverter
 
     def _labels(self, folder: Path, name: str, segmenter: Segmenter, archive: Archive) -> Labels:
@@ -152,10 +158,10 @@ class Stages:
 
         def make() -> None:
             if load_labels(folder, archive) is None:
-                with self.reporter(f"{name}: label") as progress:
+                with self.workshop.stage(f"{name}: label") as progress:
                     made = label(segmenter, archive, on_progress=counted(progress))
                     progress(Progress(0, 1, event=f"confidence {made.confidence.mean():.3f}"))
-                save_labels(folder, made)
+                    save_labels(folder, made)
 
         made_once(make)
         labels = load_labels(folder, archive)
@@ -171,16 +177,15 @@ class Stages:
         network: UNet,
         weights: torch.Tensor | None,
         photos: Archive,
-    ) -> Segmenter | None:
+    ) -> Segmenter:
         """Train a segmenter on an archive with masks, calibrate it on the photos, and write it."""
         config = replace(self.workshop.later(stage.images, stage.batch), preview_every_images=0)
         method = MaskLearning(network, stage.size, stage.learning, weights)
-        networks = self.workshop.train(name, method, archive, config, folder)
-        if networks is None:
-            return None
-        segmenter = Segmenter(networks["segmenter"], stage.size)
-        segmenter.card = {**self._card(name), **calibrate(segmenter, photos)}
-        self.workshop.publish(segmenter, f"{folder.name}/{RUN_FILE}")
+        with self.workshop.stage(name) as progress:
+            networks = self.workshop.train(progress, method, archive, config, folder)
+            segmenter = Segmenter(networks["segmenter"], stage.size)
+            segmenter.card = {**self._card(name), **calibrate(segmenter, photos)}
+            self.workshop.publish(segmenter, f"{folder.name}/{RUN_FILE}")
         return segmenter
 
     def _discriminator(self) -> Discriminator:

@@ -19,7 +19,7 @@ from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
-from genstruct.segmentation.workshop import Workshop
+from genstruct.segmentation.workshop import STOPPED, Workshop
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny" / "segmentation.yaml"
 SCRIPT = Path(__file__).with_name("stages_on_ranks.py")
@@ -60,6 +60,18 @@ def interrupt_in(name):
     def at(stage, progress):
         if stage == name and not progress.event:  # events come at the start, before signals are caught
             os.kill(os.getpid(), signal.SIGINT)
+
+    return at
+
+
+def signal_in(name, number):
+    """A signal at the first thing that a stage says."""
+    sent = []
+
+    def at(stage, progress):
+        if stage == name and not sent:
+            sent.append(number)
+            signal.raise_signal(number)
 
     return at
 
@@ -124,6 +136,32 @@ def test_a_signal_stops_with_everything_saved_and_the_same_call_goes_on(experime
         reporter = Reporter(interrupt_in(stage))
         assert not experiment.run(tmp_path, reporter)
         assert reporter.stages[-1] == stage
+    assert experiment.run(tmp_path, Reporter())
+    assert results(tmp_path) == results(whole[0])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_between_trainings_is_told_and_the_same_call_begins_that_stage_again(
+    experiment, whole, tmp_path, number
+):
+    before = signal.getsignal(number)
+    for stage in ("pack", "pairs", "round 1: label"):
+        reporter = Reporter(signal_in(stage, number))
+        assert not experiment.run(tmp_path, reporter)
+        assert reporter.stages[-1] == stage
+        assert reporter.events[-1] == STOPPED
+        assert not [path for path in tmp_path.rglob("*") if "partial" in path.name]
+        assert signal.getsignal(number) is before
+    assert experiment.run(tmp_path, Reporter())
+    assert results(tmp_path) == results(whole[0])
+
+
+def test_a_signal_after_a_training_that_is_not_yet_calibrated_is_told(experiment, whole, tmp_path, monkeypatch):
+    monkeypatch.setattr("genstruct.segmentation.stages.calibrate", lambda *_: signal.raise_signal(signal.SIGTERM))
+    reporter = Reporter()
+    assert not experiment.run(tmp_path, reporter)
+    assert (reporter.stages[-1], reporter.events[-1]) == ("distil", STOPPED)
+    monkeypatch.undo()
     assert experiment.run(tmp_path, Reporter())
     assert results(tmp_path) == results(whole[0])
 
@@ -200,7 +238,7 @@ def test_an_error_of_the_rank_that_makes_pairs_is_raised_on_all(experiment, tmp_
 
 
 def test_weights_that_cannot_be_written_are_told_in_a_line(experiment, whole, tmp_path):
-    (tmp_path / "segmenter.partial").mkdir()  # where the file is first written
+    (tmp_path / RUN_FILE).mkdir()
     segmenter = Segmenter.load(whole[0], "cpu")
-    with pytest.raises(OutputError, match=r"cannot write .*segmenter\.safetensors"):
+    with pytest.raises(OutputError, match=r"segmenter\.safetensors cannot be written"):
         Workshop(experiment.train, tmp_path, Reporter()).publish(segmenter, RUN_FILE)
