@@ -18,7 +18,7 @@ import json
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,13 @@ def arguments() -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Everything, as plain values."""
     import torch
-    from benchmarks import gradients, rendering
+    from benchmarks import gradients, peers, rendering
 
     torch.set_num_threads(1)
     if "auto" not in args.backends:
         args.backends.insert(0, "auto")
     results: dict[str, Any] = {"machine": machine(args.device), "seconds": {}, "times_ours": {}, "agreement": {}}
-    names = installed(args.peers)
+    names = peers.installed(args.peers)
     for scene in args.scenes:
         name, size = scene.split(":")
         task = rendering.make_task(name, int(size), args.batch, args.device)
@@ -89,20 +89,6 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
         results["bytes_per_pixel"] = rendering.bytes_per_pixel()
     print_summary(results)
     return results
-
-
-def installed(names: Sequence[str]) -> list[str]:
-    """Peers that can be compared with; says which cannot."""
-    from benchmarks import peers
-
-    from genstruct.errors import ConfigError
-
-    if unknown := set(names) - set(peers.PEERS):
-        raise ConfigError(f"--peers are of {', '.join(peers.PEERS)}; got {', '.join(sorted(unknown))}")
-    missing = peers.missing(names)
-    for name in missing:
-        print(f"{name} is not installed and left out: {peers.SOURCES[name]}")
-    return [name for name in names if name not in missing]
 
 
 def smallest_ratios(times_ours: Mapping[str, Mapping[str, Mapping[str, float]]]) -> dict[str, float | None]:

@@ -18,7 +18,7 @@ def test_peers_that_are_missing_are_left_out_with_a_line_each(tool, monkeypatch,
     from benchmarks import peers
 
     monkeypatch.setattr(peers, "find_spec", lambda name: None if name == "drtk" else name)
-    assert tool.installed(["drtk", "deodr"]) == ["deodr"]
+    assert peers.installed(["drtk", "deodr"]) == ["deodr"]
     assert capsys.readouterr().out == f"drtk is not installed and left out: {peers.SOURCES['drtk']}\n"
 
 

@@ -6,7 +6,7 @@ package of its own name; DRTK (MIT) is built from its source, of which the CPU k
 
 import math
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd import Function
+
+from genstruct.errors import ConfigError
 
 Draw = Callable[[Tensor, Tensor], Tensor]
 """Draws (v [B, V, 3] in pixels and depth, textures [B, 3, h, w]) as [B, 3, H, W]."""
@@ -23,7 +25,6 @@ SOURCES = {
     "drtk": "build https://github.com/facebookresearch/DRTK",
     "deodr": "pip install deodr",
 }
-PEERS = tuple(SOURCES)
 
 
 class Layout(NamedTuple):
@@ -36,9 +37,22 @@ class Layout(NamedTuple):
 LAYOUTS = {"deodr": Layout(torch.float64, torch.channels_last)}
 
 
-def missing(names: Sequence[str]) -> list[str]:
-    """Those that are not installed."""
-    return [name for name in names if not find_spec(name)]
+def installed(names: Sequence[str], sources: Mapping[str, str] = SOURCES) -> list[str]:
+    """Peers that can be compared with; says which cannot.
+
+    Args:
+        names: Wanted, as `import` has them.
+        sources: How to install each that is known.
+
+    Raises:
+        ConfigError: A name that is not known.
+    """
+    if unknown := set(names) - set(sources):
+        raise ConfigError(f"--peers are of {', '.join(sources)}; got {', '.join(sorted(unknown))}")
+    missing = [name for name in names if not find_spec(name)]
+    for name in missing:
+        print(f"{name} is not installed and left out: {sources[name]}")
+    return [name for name in names if name not in missing]
 
 
 def pytorch3d_hard(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
