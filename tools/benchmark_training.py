@@ -1,12 +1,16 @@
-"""Speed of training and of mask prediction, against the same step written naively; tables, a plot and JSON.
+"""Speed of training and of mask prediction, against the same step written naively and a peer's; tables, plot, JSON.
 
     python tools/benchmark_training.py --out out/bench
     python tools/benchmark_training.py --quick --out out/bench-quick   # a minute: that it works, not how fast
 
 Training: a full adversarial step (data, both networks, penalties, average of weights) at 32, 64 and 128 px. "naive" is
 the same networks, losses and augmentation in plain eager float32 PyTorch: alternating updates, the generator's forward
-pass run twice, NCHW, with R1 and R2 every 8 steps (as ours) and every step. Rounds alternate in one process and figures
-are medians, so that a busy machine treats all alike; images per processor second hardly depend on what else runs.
+pass run twice, NCHW, with R1 and R2 every 8 steps (as ours) and every step. "mimicry SNGAN" and "mimicry WGAN-GP" are
+steps of torch-mimicry, one update of each network in float32, with widths whose step costs as many multiply-adds as
+ours within 5 %; left out if it is not installed, and at other resolutions. Ours is in bf16 where the processor has it;
+--precision float32 is like with like. Multiply-adds of each step are counted, forward and backward, over 8 steps.
+Rounds alternate in one process and figures are medians, so that a busy machine treats all alike; images and
+multiply-adds per processor second hardly depend on what else runs.
 """
 
 import argparse
@@ -48,7 +52,8 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("--quick", action="store_true", help="one tiny round of everything")
     parser.add_argument("--sizes", type=int, nargs="+", default=[32, 64, 128], help="resolutions, pixels (32 64 128)")
     parser.add_argument("--batch", type=int, default=32, help="images of a training step (32)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds of 8 steps of each (5)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of 8 steps of each (3)")
+    parser.add_argument("--peers", nargs="*", default=["torch_mimicry"], help="packages (torch_mimicry)")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 64], help="photos predicted at once (1 64)")
     parser.add_argument("--repeats", type=int, default=5, help="predictions of each batch (5)")
     parser.add_argument("--side", type=int, default=128, help="side of the photos to predict, pixels (128)")
@@ -62,15 +67,18 @@ def arguments() -> argparse.ArgumentParser:
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Everything, as plain values."""
     import torch
+    from benchmarks import peers, training_peers
     from benchmarks.masks import measure_masks
     from benchmarks.training import measure_training
 
+    names = peers.installed(args.peers, training_peers.SOURCES)
     if args.threads:
         torch.set_num_threads(args.threads)
     results: dict[str, Any] = {"machine": machine(args.device), "training": {}, "masks": {}}
     for size in args.sizes:
-        results["training"][size] = measure_training(size, args.batch, args.rounds, args.device, args.precision)
-        print_training(size, results["training"][size], speed_key(args.device))
+        found = measure_training(size, args.batch, args.rounds, args.device, args.precision, names)
+        results["training"][size] = found
+        print_training(size, found, speed_key(args.device))
     weights = args.weights or untrained(args.out)
     for batch in args.batches:
         results["masks"][batch] = measure_masks(
@@ -111,12 +119,15 @@ def speed_key(device: str) -> str:
 
 def print_training(size: int, result: Mapping[str, Any], key: str) -> None:
     """A table for one resolution."""
-    table = _table(f"training at {size} px", "", "images/s", "per processor second", "times naive", "share")
+    speed_heads = ("images/s", "a processor\nsecond", "times\nnaive")
+    work_heads = ("G multiply-adds\nan image", "a processor\nsecond, G")
+    table = _table(f"training at {size} px", "", *speed_heads, *work_heads, "share")
     slowest = result["naive, penalties every step"][key] or 1.0
     for name, row in result.items():
         share = "  ".join(f"{PARTS.get(part, part)} {value:.1%}" for part, value in row["share"].items())
         speeds = [f"{row[name]:.1f}" for name in ("images_per_second", "images_per_processor_second")]
-        table.add_row(name, *speeds, f"{row[key] / slowest:.2f}", share)
+        work = f"{row['giga_multiply_adds_per_image']:.4f}", f"{row['giga_multiply_adds_per_processor_second']:.1f}"
+        table.add_row(name, *speeds, f"{row[key] / slowest:.2f}", *work, share)
     _print(table)
 
 
@@ -148,8 +159,8 @@ def plot(training: Mapping[int, Mapping[str, Any]], key: str):
     from genstruct.export.chart import bar_chart, share_chart
 
     groups = [f"{size} px" for size in training]
-    names = list(next(iter(training.values())))
-    speeds = {n: [training[size][n][key] for size in training] for n in names}
+    names = list(dict.fromkeys(name for rows in training.values() for name in rows))
+    speeds = {n: [rows.get(n, {}).get(key, 0.0) for rows in training.values()] for n in names}
     parts = {PARTS[p]: [training[size]["ours"]["share"].get(p, 0.0) for size in training] for p in PARTS}
     speed = bar_chart(f"Training: {key.replace('_', ' ')} (more is better)", groups, speeds)
     return np.vstack([speed, share_chart("Our step: share of time", groups, parts)])

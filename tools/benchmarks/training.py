@@ -1,17 +1,19 @@
-"""The adversarial step as we run it, and the same step written naively, timed in turn in one process."""
+"""The adversarial step as we run it, the same step written naively, and those of peers, in turn in one process."""
 
 import copy
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 
+from benchmarks import training_peers
+from benchmarks.multiply_adds import MultiplyAdds
 from genstruct.data.archive import Archive
 from genstruct.data.batches import Batches
 from genstruct.data.sample import Sample
@@ -173,8 +175,15 @@ def perturbed_config(size: int) -> PerturbedConfig:
     )
 
 
-def measure_training(size: int, batch: int, rounds: int, device: str, precision: str = "auto") -> dict[str, object]:
-    """Speed of a full step at one resolution: ours, naive with rare penalties, naive with penalties every step.
+def make_archive(config: PerturbedConfig, batch: int) -> Archive:
+    """Four batches of images, as much larger than what is made as the method wants."""
+    return Archive.from_arrays(make_scenes(4 * batch, round(config.generator.size * config.perturb.real_frame)).images)
+
+
+def measure_training(
+    size: int, batch: int, rounds: int, device: str, precision: str = "auto", peers: Sequence[str] = ()
+) -> dict[str, dict[str, Any]]:
+    """Speed of a full step at one resolution: ours, naive with rare penalties, naive with penalties every step, peers'.
 
     Rounds of `PENALTY_EVERY` steps alternate between them; the figures are medians over rounds.
 
@@ -184,39 +193,56 @@ def measure_training(size: int, batch: int, rounds: int, device: str, precision:
         rounds: How many of each; one more of each goes before, to warm up.
         device: cpu or cuda.
         precision: Of ours; see `TrainConfig.precision`.
+        peers: Other packages, see `training_peers`; those that are there.
     """
     config = perturbed_config(size)
-    archive = Archive.from_arrays(make_scenes(4 * batch, round(size * config.perturb.real_frame)).images)
+    archive = make_archive(config, batch)
     trainings: dict[str, Training] = {
         "ours": Ours(config, archive, batch, device, precision),
         "naive, penalties every 8": Naive(config, archive, batch, device, PENALTY_EVERY),
         "naive, penalties every step": Naive(config, archive, batch, device, 1),
+        **training_peers.trainings(peers, size, archive, batch, device),
     }
     try:
-        clocks = interleaved(trainings, rounds, lambda: Clock(torch.device(device)))
+        clocks, counts = interleaved(trainings, rounds, lambda: Clock(torch.device(device)))
     finally:
         for training in trainings.values():
             training.close()
-    return {name: summarised(clocks[name], batch) for name in trainings}
+    return {name: summarised(clocks[name], batch, counts[name]) for name in trainings}
 
 
-def interleaved(trainings: dict[str, Training], rounds: int, new_clock: Callable[[], Clock]) -> dict[str, list[Clock]]:
-    """Rounds of each training in turn, so that all see the same weather; the first round of each is left out."""
+def interleaved(
+    trainings: Mapping[str, Training], rounds: int, new_clock: Callable[[], Clock]
+) -> tuple[dict[str, list[Clock]], dict[str, int]]:
+    """Rounds of each training in turn, so that all see the same weather.
+
+    The first round of each only warms up: its multiply-adds are counted instead of its time. Returns clocks of the
+    other rounds and multiply-adds of one, by name.
+    """
+    counts: dict[str, int] = {}
+    for name, training in trainings.items():
+        with MultiplyAdds() as counter:
+            run_round(training, new_clock())
+        counts[name] = counter.total
     clocks: dict[str, list[Clock]] = {name: [] for name in trainings}
-    for number in range(rounds + 1):
+    for _ in range(rounds):
         for name, training in trainings.items():
-            clock = new_clock()
-            for _ in range(PENALTY_EVERY):
-                training.step(clock)
-            if number:
-                clocks[name].append(clock)
-    return clocks
+            clocks[name].append(run_round(training, new_clock()))
+    return clocks, counts
 
 
-def summarised(clocks: Sequence[Clock], batch: int) -> dict[str, object]:
+def run_round(training: Training, clock: Clock) -> Clock:
+    """The steps from one penalty to the next."""
+    for _ in range(PENALTY_EVERY):
+        training.step(clock)
+    return clock
+
+
+def summarised(clocks: Sequence[Clock], batch: int, multiply_adds: int) -> dict[str, Any]:
     """Medians over rounds: images/s, images per processor second, and the share of each part.
 
-    Shares are of processor time, or of wall time where a GPU does the work.
+    Shares are of processor time, or of wall time where a GPU does the work. Of the multiply-adds of a round, billions
+    for each image, and billions a second and a processor second.
     """
     images = batch * PENALTY_EVERY
     wall = statistics.median(sum(clock.wall.values()) for clock in clocks)
@@ -227,6 +253,9 @@ def summarised(clocks: Sequence[Clock], batch: int) -> dict[str, object]:
     return {
         "images_per_second": images / wall,
         "images_per_processor_second": images / cpu if cpu else 0.0,
+        "giga_multiply_adds_per_image": multiply_adds / 1e9 / images,
+        "giga_multiply_adds_per_second": multiply_adds / 1e9 / wall,
+        "giga_multiply_adds_per_processor_second": multiply_adds / 1e9 / cpu if cpu else 0.0,
         "wall_spread": [images / sum(clock.wall.values()) for clock in clocks],
         "share": {part: seconds / whole for part, seconds in parts.items()},
     }
