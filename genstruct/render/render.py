@@ -188,9 +188,7 @@ def _surface(
         colour = v.new_full((len(v), 3, *fragments.size), GREY)
     else:
         uv = interpolate(v, mesh.uv[None].to(v.dtype), mesh.faces, fragments, _uv_faces(mesh), backend)
-        level = None
-        if look.mipmap:
-            level = texture_level(v, mesh.uv, mesh.faces, fragments, _sides(mesh.texture), mesh.uv_faces)
+        level = _level(mesh, v, fragments, look)
         colour = sample_texture(mesh.texture, uv, fragments, level, look.wrap, backend)
     return colour if look.light is None else shade(colour, normal, look.light), normal
 
@@ -203,8 +201,12 @@ def _uv_faces(mesh: Mesh) -> Tensor:
     return mesh.faces if mesh.uv_faces is None else mesh.uv_faces
 
 
-def _sides(texture: Tensor) -> tuple[int, int]:
-    return texture.shape[2], texture.shape[3]
+def _level(mesh: Mesh, v: Tensor, fragments: Fragments, look: Look) -> Tensor | None:
+    """Where in the pyramid of the texture to look, if at all."""
+    if not look.mipmap or mesh.texture is None or mesh.uv is None:
+        return None
+    size = mesh.texture.shape[2], mesh.texture.shape[3]
+    return texture_level(v, mesh.uv, mesh.faces, fragments, size, mesh.uv_faces)
 
 
 def _towards_camera(normal: Tensor, mesh: Mesh, v: Tensor, fragments: Fragments) -> Tensor:
@@ -228,7 +230,7 @@ def _lay_margins(
     if mesh.texture is not None and mesh.uv is not None:
         uv = mesh.uv[None].to(v.dtype)
         uv = interpolate_margins(v, uv, lists, _uv_faces(mesh)[None], margins, fragments.orthographic)
-        colour = sample_texture(mesh.texture, uv, seen, None, look.wrap, backend)
+        colour = sample_texture(mesh.texture, uv, seen, _level(mesh, v, seen, look), look.wrap, backend)
     if look.light is not None:
         normal = interpolate_margins(v, _normals(mesh, v), lists, lists, margins, fragments.orthographic)
         colour = shade(colour, _towards_camera(normal, mesh, v, seen), look.light)

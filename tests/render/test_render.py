@@ -117,6 +117,15 @@ def test_the_pyramid_keeps_fine_textures_from_aliasing():
     torch.testing.assert_close(smooth, torch.full_like(smooth, 0.5))
 
 
+def test_margins_use_the_pyramid_too():
+    stripes = (torch.arange(256) % 2).float().expand(1, 3, 256, 256).contiguous()
+    out = render(square(stripes), FRONT, SIZE, look=Look(mipmap=True), silhouette="margin")
+    outside = (out.index < 0) & (out.alpha[:, 0] > 0.1)
+    assert outside.sum() >= 32
+    shown = (out.colour / out.alpha.clamp(min=0.1))[outside[:, None].expand_as(out.colour)]
+    torch.testing.assert_close(shown, torch.full_like(shown, 0.5), atol=0.02, rtol=0)
+
+
 @pytest.mark.parametrize("silhouette", ["edges", "margin"])
 def test_gradients_reach_everything_and_are_finite(silhouette):
     mesh = icosphere(1)
