@@ -1,10 +1,22 @@
 """Settings of perturbed generative segmentation, each with its unit and the reason for its default."""
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from genstruct.configuration import plain
 from genstruct.errors import ConfigError
 from genstruct.losses.adversarial import Objective
+
+
+def check_bounds(config: object, section: str, low: int | float, high: int | float, *names: str) -> None:
+    """Raise ConfigError for the first of the settings `names` that is not in [low, high]; of a tuple, each item."""
+    for name in names:
+        value = getattr(config, name)
+        for item in value if isinstance(value, tuple) else (value,):
+            if not low <= item <= high:  # so that NaN is refused
+                bounds = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+                raise ConfigError(f"{section}.{name} must be {bounds}, got {plain(value)}")
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,8 @@ class GeneratorConfig:
     """Images seen before each doubling of the resolution, counted from the previous one."""
 
     def __post_init__(self) -> None:
+        check_bounds(self, "generator", 1, math.inf, "widths", "discriminator_widths", "style", "size", "start_size")
+        check_bounds(self, "generator", 0, math.inf, "shared_latent", "layer_latent", "stage_images")
         sizes = self.sizes
         for name, widths in (("widths", self.widths), ("discriminator_widths", self.discriminator_widths)):
             if len(widths) < len(sizes):
@@ -46,11 +60,8 @@ class GeneratorConfig:
                 f"generator.stage_images needs {self.doublings} entries to grow from {self.start_size} "
                 f"to {self.size} px, got {len(self.stage_images)}"
             )
-        if min(self.shared_latent, self.layer_latent) < 0 or self.shared_latent + self.layer_latent < 1:
-            raise ConfigError(
-                "generator.shared_latent and layer_latent must not be negative, nor both 0, "
-                f"got {self.shared_latent}, {self.layer_latent}"
-            )
+        if self.shared_latent + self.layer_latent < 1:
+            raise ConfigError("generator.shared_latent and layer_latent must not both be 0")
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -93,8 +104,9 @@ class PerturbConfig:
     def __post_init__(self) -> None:
         if not 0 <= self.shift < 0.5:
             raise ConfigError(f"perturb.shift is a share of the picture, from 0 to below 0.5, got {self.shift}")
-        if self.real_frame < 1:
-            raise ConfigError(f"perturb.real_frame must be at least 1, got {self.real_frame}")
+        check_bounds(self, "perturb", 1, 4, "real_frame")
+        check_bounds(self, "perturb", 0, 1, "background_contrast", "colour_chance")
+        check_bounds(self, "perturb", 0, 3, "colour")
 
 
 @dataclass(frozen=True)
@@ -146,8 +158,12 @@ class ObjectiveConfig:
     """Share of the training at which the prior has vanished."""
 
     def __post_init__(self) -> None:
-        if self.penalty_every < 1:
-            raise ConfigError(f"objective.penalty_every must be at least 1, got {self.penalty_every}")
+        check_bounds(self, "objective", 1, math.inf, "penalty_every")
+        check_bounds(self, "objective", 0, math.inf, "penalty", "penalty_end", "drift", "area_weight", "binarise")
+        check_bounds(self, "objective", 0, math.inf, "border", "saturation", "leak", "centre")
+        check_bounds(self, "objective", 0, 1, "binarise_from", "binarise_until", "centre_until")
+        check_bounds(self, "objective", 1e-3, 0.5, "border_width")
+        check_bounds(self, "objective", 1e-3, math.inf, "centre_width")
         if not 0 <= self.minimum_area < self.maximum_area <= 1:
             raise ConfigError(
                 f"objective needs 0 <= minimum_area < maximum_area <= 1, got {self.minimum_area}, {self.maximum_area}"
@@ -168,6 +184,11 @@ class RateConfig:
     """Multiplier once the resolution has grown."""
     final: float = 0.25
     """Multiplier at the very end, reached linearly over the last third."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "rates", 1e-9, 1, "generator", "discriminator")
+        check_bounds(self, "rates", 0, 1 - 1e-6, "betas")
+        check_bounds(self, "rates", 0, 10, "after_growth", "final")
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """Everything that can be set of a run of segmentation; `genstruct.segmentation.stages` does what it says."""
 
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,14 @@ from genstruct.configuration import plain
 from genstruct.data.crop import Policy
 from genstruct.errors import ConfigError
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, PerturbedConfig, RateConfig
+from genstruct.segmentation.config import (
+    GeneratorConfig,
+    ObjectiveConfig,
+    PerturbConfig,
+    PerturbedConfig,
+    RateConfig,
+    check_bounds,
+)
 from genstruct.segmentation.inversion import InvertConfig, check_widths
 from genstruct.segmentation.pairs import PairConfig
 from genstruct.segmentation.perturbed import PerturbedSegmentation
@@ -30,6 +38,9 @@ class DataConfig:
     crop: Policy = "centre"
     """Which square of a photo: centre, random, box (from metadata), fit (squeezed) or pad."""
 
+    def __post_init__(self) -> None:
+        check_bounds(self, "data", 4, 4096, "size")
+
 
 @dataclass(frozen=True)
 class StartConfig:
@@ -39,6 +50,9 @@ class StartConfig:
     """How many; 1 = just train."""
     images: int = 40_000
     """Images each sees."""
+
+    def __post_init__(self) -> None:
+        check_bounds(self, "starts", 1, math.inf, "count", "images")
 
 
 @dataclass(frozen=True)
@@ -59,6 +73,9 @@ class StageConfig:
     """Rates and augmentation."""
 
     def __post_init__(self) -> None:
+        for name in ("size", "images", "batch"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
         if not 0 < self.keep <= 1:
             raise ConfigError(f"keep is a share of the images, above 0 and at most 1, got {self.keep}")
 
@@ -90,8 +107,8 @@ class SegmentationExperiment:
     """The published way, for comparison; may be asked for later, of a run that is done."""
 
     def __post_init__(self) -> None:
-        if any(width % 8 for width in self.widths):
-            raise ConfigError(f"widths must be multiples of 8, got {list(self.widths)}")
+        if not self.widths or any(width % 8 or width < 8 for width in self.widths):
+            raise ConfigError(f"widths must be multiples of 8, at least one of them, got {list(self.widths)}")
         if self.distil.size != self.generator.size:
             raise ConfigError(f"distil.size {self.distil.size} must equal generator.size {self.generator.size}")
         if self.invert.images:

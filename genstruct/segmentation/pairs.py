@@ -1,5 +1,6 @@
 """Generated pictures with their masks, filtered: what the first segmenter learns from."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,8 +9,9 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from genstruct.data.archive import Archive
-from genstruct.errors import ConfigError, GenstructError
+from genstruct.errors import GenstructError
 from genstruct.losses.mask import area, binarisation, border
+from genstruct.segmentation.config import check_bounds
 from genstruct.segmentation.layered import LayeredGenerator, Scene
 from genstruct.train.randomness import Draws
 
@@ -30,8 +32,9 @@ class PairConfig:
     """Pairs are dropped whose mask covers more than this share of the picture's frame."""
 
     def __post_init__(self) -> None:
-        if self.count < 1:
-            raise ConfigError(f"pairs.count must be at least 1, got {self.count}")
+        check_bounds(self, "pairs", 1, math.inf, "count")
+        check_bounds(self, "pairs", 0, 1, "minimum_area", "maximum_area", "border")
+        check_bounds(self, "pairs", 0, math.inf, "grey")
 
 
 def make_pairs(

@@ -22,6 +22,7 @@ from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.augmentation import apply_matrix, change_colour, colour_matrix
 from genstruct.nn.unet import UNet
 from genstruct.render.layers import Layer, composite
+from genstruct.segmentation.config import check_bounds
 from genstruct.train.method import AdamSettings, Phase, Step, Update
 from genstruct.train.randomness import Draws
 
@@ -57,10 +58,11 @@ class MaskLearningConfig:
     """Share of images that are halved and enlarged again, so that generated and real images look alike."""
 
     def __post_init__(self) -> None:
-        if self.zoom < 1:
-            raise ConfigError(f"learning.zoom must be at least 1, got {self.zoom}")
-        if not 1 <= self.shrink <= 2:
-            raise ConfigError(f"learning.shrink must be from 1 to 2, got {self.shrink}")
+        check_bounds(self, "learning", 1, 4, "zoom")
+        check_bounds(self, "learning", 1, 2, "shrink")
+        check_bounds(self, "learning", 1e-9, 1, "lr")
+        check_bounds(self, "learning", 0, math.inf, "weight_decay", "jaccard", "colour")
+        check_bounds(self, "learning", 0, 1, "blur")
         if min(self.paste, self.texture) < 0 or self.paste + self.texture > 1:
             raise ConfigError(
                 "learning.paste and learning.texture are shares of the images, together at most 1, "

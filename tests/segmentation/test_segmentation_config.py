@@ -1,12 +1,13 @@
 """Settings of segmentation: how the resolution grows, and mistakes that are told before anything runs."""
 
+import math
 from dataclasses import replace
 
 import pytest
 
 from genstruct.errors import ConfigError
-from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig
-from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig
+from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, RateConfig
+from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig, StartConfig
 from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.pairs import PairConfig
 from genstruct.segmentation.supervise import MaskLearningConfig
@@ -45,8 +46,9 @@ def test_sizes_are_all_powers_of_two_from_four(size):
         ({"size": 2, "start_size": 2}, "powers of two"),
         ({"start_size": 128}, "start_size 128 is larger than size 64"),
         ({"stage_images": (100,)}, "stage_images needs 2 entries to grow from 16 to 64 px, got 1"),
-        ({"shared_latent": 0, "layer_latent": 0}, "nor both 0"),
-        ({"layer_latent": -1}, "must not be negative"),
+        ({"shared_latent": 0, "layer_latent": 0}, "must not both be 0"),
+        ({"layer_latent": -1}, "generator.layer_latent must be at least 0, got -1"),
+        ({"widths": (0, 8, 8, 8)}, r"generator.widths must be at least 1, got \[0, 8, 8, 8\]"),
     ],
 )
 def test_generators_that_cannot_be_are_refused(change, message):
@@ -59,12 +61,21 @@ def test_generators_that_cannot_be_are_refused(change, message):
     [
         (lambda: PerturbConfig(shift=0.6), "perturb.shift"),
         (lambda: PerturbConfig(shift=-0.1), "perturb.shift"),
-        (lambda: PerturbConfig(real_frame=0.9), "real_frame must be at least 1"),
+        (lambda: PerturbConfig(real_frame=0.9), "perturb.real_frame must be from 1 to 4, got 0.9"),
+        (lambda: PerturbConfig(colour_chance=2.0), "perturb.colour_chance must be from 0 to 1"),
+        (lambda: ObjectiveConfig(binarise=-1.0), "objective.binarise must be at least 0"),
+        (lambda: ObjectiveConfig(penalty=math.nan), "objective.penalty must be at least 0, got nan"),
+        (lambda: ObjectiveConfig(border_width=0.9), "objective.border_width must be from 0.001 to 0.5"),
+        (lambda: RateConfig(generator=-1.0), "rates.generator must be from 1e-09 to 1, got -1"),
+        (lambda: RateConfig(betas=(0.0, 1.5)), r"rates.betas must be from 0 to 0.999999, got \[0.0, 1.5\]"),
+        (lambda: StartConfig(count=0), "starts.count must be at least 1"),
+        (lambda: StageConfig(batch=0), "batch must be at least 1, got 0"),
+        (lambda: SegmentationExperiment(widths=()), "widths must be multiples of 8, at least one of them"),
         (lambda: ObjectiveConfig(penalty_every=0), "penalty_every must be at least 1"),
         (lambda: ObjectiveConfig(minimum_area=0.5, maximum_area=0.5), "minimum_area < maximum_area"),
         (lambda: ObjectiveConfig(maximum_area=1.5), "maximum_area <= 1"),
         (lambda: PairConfig(count=0), "pairs.count must be at least 1"),
-        (lambda: MaskLearningConfig(zoom=0.5), "zoom must be at least 1"),
+        (lambda: MaskLearningConfig(zoom=0.5), "learning.zoom must be from 1 to 4"),
         (lambda: StageConfig(keep=0.0), "keep is a share"),
         (lambda: StageConfig(keep=90.0), "keep is a share"),
         (lambda: InvertConfig(images=-1), "invert.images must not be negative"),
