@@ -1,6 +1,7 @@
 """Meshes as files that other tools open: glb (texture inside), obj (material and picture beside it), ply (colours)."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def write_mesh(path: Path, mesh: Mesh) -> list[Path]:
 
     Raises:
         OutputError: Another ending, or a place that cannot be written.
-        ShapeError: Several meshes, or values that are NaN or infinite.
+        ShapeError: Several meshes, a .glb without triangles, or values that are NaN or infinite.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -44,7 +45,12 @@ def write_mesh(path: Path, mesh: Mesh) -> list[Path]:
         raise OutputError(f"{path} must end in {', '.join(SUFFIXES)}, which choose the format of a mesh")
     if len(mesh) != 1:
         raise ShapeError(f"one mesh a file, got a batch of {len(mesh)}; choose one with mesh[i : i + 1]")
+    if not len(mesh.faces) and suffix == ".glb":
+        raise ShapeError(
+            f"a .glb holds at least one triangle, got faces {list(mesh.faces.shape)}; .obj and .ply do not"
+        )
     mesh = mesh.check().to("cpu", torch.float32)
+    mesh = replace(mesh, **{name: tensor.detach() for name, tensor in mesh.tensors().items()})
     if suffix == ".glb":
         files = {path: _glb(mesh)}
     elif suffix == ".ply":

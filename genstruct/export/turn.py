@@ -14,6 +14,7 @@ from genstruct.errors import ConfigError, ShapeError
 from genstruct.export.images import Pixels, to_uint8
 from genstruct.export.video import check_place, write_frames
 from genstruct.geometry.camera import Camera, focal_length
+from genstruct.geometry.checks import check_size
 from genstruct.geometry.measures import vertex_normals
 from genstruct.geometry.mesh import Mesh
 from genstruct.render.render import Look, render
@@ -65,11 +66,15 @@ class Turn:
     samples: int = 2
 
     def __post_init__(self) -> None:
-        if not 1 <= self.frames <= MOST_FRAMES:
+        if not isinstance(self.frames, int) or not 1 <= self.frames <= MOST_FRAMES:
             raise ConfigError(f"a turn has 1 to {MOST_FRAMES} frames, got {self.frames}")
-        if not 1 <= self.samples <= 8:
+        if not isinstance(self.samples, int) or not 1 <= self.samples <= 8:
             raise ConfigError(f"samples must be 1 to 8 (times the size), got {self.samples}")
-        if min(self.size) < 1 or max(self.size) * self.samples > LARGEST:
+        try:
+            check_size(self.size)
+        except ShapeError as error:
+            raise ConfigError(str(error)) from error
+        if max(self.size) * self.samples > LARGEST:
             raise ConfigError(
                 f"pictures must be 1 to {LARGEST // self.samples} pixels wide and high with samples={self.samples}, "
                 f"got {self.size[1]} x {self.size[0]}"
@@ -82,6 +87,8 @@ class Turn:
             raise ConfigError(f"field of view must be from 1 to 120 degrees, got {math.degrees(self.field_of_view):g}")
         if not 0 <= self.margin < 1:
             raise ConfigError(f"margin must be at least 0 and below 1, got {self.margin}")
+        if self.background is not None and [0 <= share <= 1 for share in self.background] != [True] * 3:
+            raise ConfigError(f"background must be three numbers from 0 to 1, or None, got {self.background}")
 
     def cameras(self, distance: float) -> Camera:
         """All views, from `distance` object units."""
@@ -136,11 +143,19 @@ def views(mesh: Mesh, turn: Turn = Turn()) -> Iterator[Float[Tensor, "channels h
         raise ShapeError(f"a turn shows one mesh with triangles, got {len(mesh)} with {len(mesh.faces)} triangles")
     mesh = mesh.check()
     mesh = with_creases(mesh) if turn.light else mesh
-    cameras = turn.cameras(fitting_distance(mesh, turn)).to(mesh.vertices.device)
+    mesh = _scaled(mesh)
+    cameras = turn.cameras(fitting_distance(mesh, turn)).to(mesh.vertices)
     samples = turn.size[0] * turn.size[1] * turn.samples**2
     at_once = max(1, min(PIXELS_AT_ONCE // samples, FACES_AT_ONCE // len(mesh.faces)))
     for first in range(0, turn.frames, at_once):
         yield from _pictures(mesh, cameras[first : first + at_once], turn)
+
+
+@torch.no_grad()
+def _scaled(mesh: Mesh) -> Mesh:
+    """The mesh in units of its largest coordinate: pictures are the same, and no number is too large or too small."""
+    largest = mesh.vertices.abs().amax()
+    return replace(mesh, vertices=mesh.vertices / torch.where(largest > 0, largest, 1))
 
 
 @torch.no_grad()
@@ -151,7 +166,7 @@ def fitting_distance(mesh: Mesh, turn: Turn) -> float:
     k is the focal length over half of the width without its margin; likewise for y.
     """
     most = min(turn.frames, 72)  # beyond, between views of 5 degrees, the margin is wide enough: 1 - cos(2.5) = .001
-    sparse = turn.cameras(0.0)[torch.arange(most) * turn.frames // most].to(mesh.vertices.device)
+    sparse = turn.cameras(0.0)[torch.arange(most) * turn.frames // most].to(mesh.vertices)
     half = mesh.vertices.new_tensor([turn.size[1] / 2, turn.size[0] / 2]) * (1 - turn.margin)
     slope = sparse.intrinsics[0, [0, 1], [0, 1]] / half
     nearest = 0.0

@@ -88,6 +88,19 @@ def test_other_programs_get_smooth_normals_and_a_matt_surface(tmp_path):
 def test_an_empty_mesh_is_written_as_it_is(tmp_path):
     write_mesh(tmp_path / "a.ply", Mesh(torch.zeros(1, 0, 3), torch.zeros(0, 3, dtype=torch.int64)))
     assert b"element vertex 0" in (tmp_path / "a.ply").read_bytes()
+    with pytest.raises(ShapeError, match=r"at least one triangle, got faces \[0, 3\]"):
+        write_mesh(tmp_path / "a.glb", Mesh(torch.zeros(1, 0, 3), torch.zeros(0, 3, dtype=torch.int64)))
+
+
+@pytest.mark.parametrize("kind", ["glb", "obj", "ply"])
+def test_a_mesh_under_training_is_written(tmp_path, kind):
+    mesh = painted(box())
+    learnt = Mesh(mesh.vertices.clone().requires_grad_(), mesh.faces, mesh.uv, mesh.uv_faces, mesh.texture * 1)
+    write_mesh(tmp_path / f"a.{kind}", mesh)
+    write_mesh(tmp_path / f"b.{kind}", learnt.to(dtype=torch.float64))
+    assert len(learnt.vertices) == 1 and learnt.vertices.requires_grad
+    first, second = (read_mesh(tmp_path / f"{name}.{kind}").vertices for name in "ab")
+    assert torch.equal(first, second)
 
 
 def test_what_cannot_be_written_is_refused(tmp_path, monkeypatch):

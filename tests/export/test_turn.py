@@ -4,6 +4,7 @@ import math
 import weakref
 from dataclasses import replace
 
+import jaxtyping
 import pytest
 import torch
 from PIL import Image
@@ -158,11 +159,23 @@ def test_progress_is_told_and_the_file_is_there_at_the_end(tmp_path):
         assert image.size == (64, 64)
 
 
+@pytest.mark.parametrize("unit", [1e-12, 1e-3, 1e3, 1e20])
+def test_the_unit_of_a_mesh_does_not_matter(unit):
+    mesh = icosphere(1)
+    far = Mesh(mesh.vertices.double() * unit, mesh.faces)
+    torch.testing.assert_close(next(views(far, QUICK)).float(), next(views(mesh, QUICK)), atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
         ({"frames": 0}, "1 to 100000 frames, got 0"),
-        ({"size": (0, 8)}, "got 8 x 0"),
+        ({"frames": 2.5}, "got 2.5"),
+        ({"size": (0, 8)}, r"size must be \(height, width\).* got \(0, 8\)"),
+        ({"size": 8}, "size must be .* got 8"),
+        ({"background": (2.0, 0.0, 0.0)}, "background must be three numbers from 0 to 1"),
+        ({"background": (0.0, 0.0)}, "background must be three numbers"),
+        ({"samples": 1.5}, "samples must be 1 to 8"),
         ({"size": (8, 4000)}, "1 to 2048 pixels wide and high with samples=2, got 4000 x 8"),
         ({"samples": 0}, "samples must be 1 to 8"),
         ({"elevation": 2.0}, "from -90 to 90 degrees, got 114"),
@@ -173,7 +186,8 @@ def test_progress_is_told_and_the_file_is_there_at_the_end(tmp_path):
     ],
     ids=str,
 )
-def test_numbers_out_of_range_are_refused(setting, message):
+def test_numbers_out_of_range_are_refused(setting, message, monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users run without the type checker of the tests
     with pytest.raises(ConfigError, match=message):
         Turn(**setting)
 
