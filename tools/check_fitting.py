@@ -22,23 +22,20 @@ import time
 from pathlib import Path
 from typing import Any
 
-from genstruct.errors import GenstructError
+from genstruct.cli.ending import ending
 
 KINDS = ("silhouettes", "colours")
 
 
+@ending("check_fitting")
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
-    try:
-        results = {path.stem: measure(path, args) for path in args.meshes}
-        if args.json:
-            from genstruct.export.images import write_text
+    results = {path.stem: measure(path, args) for path in args.meshes}
+    if args.json:
+        from genstruct.export.images import write_text
 
-            write_text(args.json, json.dumps(results, indent=1) + "\n")
-    except (GenstructError, OSError) as error:
-        print(f"check_fitting: error: {error}", file=sys.stderr)
-        return 2
+        write_text(args.json, json.dumps(results, indent=1) + "\n")
     return 0
 
 

@@ -16,7 +16,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from genstruct.errors import GenstructError
+from genstruct.cli.ending import ending
 
 METHODS = {
     "edges": ("edges", 1),
@@ -27,18 +27,15 @@ METHODS = {
 }
 
 
+@ending("check_gradients")
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
-    try:
-        results = measure(args)
-        if args.json:
-            from genstruct.export.images import write_text
+    results = measure(args)
+    if args.json:
+        from genstruct.export.images import write_text
 
-            write_text(args.json, json.dumps(results, indent=1) + "\n")
-    except (GenstructError, OSError) as error:
-        print(f"check_gradients: error: {error}", file=sys.stderr)
-        return 2
+        write_text(args.json, json.dumps(results, indent=1) + "\n")
     return 0
 
 

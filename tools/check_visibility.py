@@ -14,21 +14,19 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from genstruct.errors import DataError, GenstructError
+from genstruct.cli.ending import ending
+from genstruct.errors import DataError
 
 
+@ending("check_visibility")
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
-    try:
-        results = measure(args)
-        if args.json:
-            from genstruct.export.images import write_text
+    results = measure(args)
+    if args.json:
+        from genstruct.export.images import write_text
 
-            write_text(args.json, json.dumps(results, indent=1) + "\n")
-    except (GenstructError, OSError) as error:
-        print(f"check_visibility: error: {error}", file=sys.stderr)
-        return 2
+        write_text(args.json, json.dumps(results, indent=1) + "\n")
     return 0
 
 

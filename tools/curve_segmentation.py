@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from study_segmentation import quiet, scored, spread
 
+from genstruct.cli.ending import CONTINUES, ending
 from genstruct.errors import ConfigError, GenstructError
 
 if TYPE_CHECKING:
@@ -166,9 +167,7 @@ def taught(run: Path, moment: Moment, experiment: "SegmentationExperiment", cach
     made = load_generator(moment.file, experiment.train.device)
     fraction = made.images / experiment.train.images
     prior = fading_prior(experiment.objective, fraction, experiment.generator.size, made.device)
-    stages = Stages(experiment, cache, quiet)
-    if stages.distil(made.network, Archive.open(run / "photos"), prior) is None:
-        raise KeyboardInterrupt
+    Stages(experiment, cache, quiet).distil(made.network, Archive.open(run / "photos"), prior)
     return cache / "distil" / WEIGHTS
 
 
@@ -224,21 +223,15 @@ def arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+@ending("curve_segmentation", CONTINUES)
 def main() -> int:
     """Score, print, write."""
-    try:
-        args = arguments()
-        rows = summary(curve(args))
-        if not rows:
-            raise ConfigError(f"no stage of these runs is called {', '.join(args.stages)}")
-        write(rows, args.out, str(args.truth))
-        print(table(rows), end="")
-    except (GenstructError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command continues", file=sys.stderr)
-        return 130
+    args = arguments()
+    rows = summary(curve(args))
+    if not rows:
+        raise ConfigError(f"no stage of these runs is called {', '.join(args.stages)}")
+    write(rows, args.out, str(args.truth))
+    print(table(rows), end="")
     return 0
 
 

@@ -11,7 +11,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genstruct.errors import GenstructError
+from genstruct.cli.ending import CONTINUES, ending
+from genstruct.train.signals import Stopped
 
 if TYPE_CHECKING:
     from genstruct.segmentation.showcase import DemoReport
@@ -21,18 +22,14 @@ CONFIG = ROOT / "configs" / "segmentation" / "demo.yaml"
 WEIGHTS = ROOT / "assets" / "cars.safetensors"
 
 
+@ending("demo", CONTINUES)
 def main(argv: list[str] | None = None) -> int:
-    """Run the demo. Status 0: done; 1: done, but the short training failed; 2: it could not be done; 130: stopped."""
+    """Run the demo. Status 0: done; 1: done, but the short training failed; 2: it could not be done."""
     args = arguments().parse_args(argv)
     start = time.perf_counter()
-    try:
-        report = demo(args)
-    except (GenstructError, OSError) as error:
-        print(f"demo: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
+    report = demo(args)
     if not report.finished:
-        print("demo: stopped; the same command goes on", file=sys.stderr)
-        return 130
+        raise Stopped
     show(report, time.perf_counter() - start)
     return 0 if (args.out / "run" / "segmenter.safetensors").exists() else 1
 

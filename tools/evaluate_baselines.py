@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genstruct.errors import ConfigError, GenstructError, OutputError
+from genstruct.cli.ending import ending
+from genstruct.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -104,15 +105,11 @@ def show(reports: "dict[str, dict[str, MaskReport]]", args: argparse.Namespace) 
         write_text(args.json, json.dumps(plain, indent=1) + "\n")
 
 
+@ending("evaluate_baselines")
 def main() -> int:
     """Compute, print, write."""
-    try:
-        args = arguments()
-        reports = evaluate(args)
-        show(reports, args)
-    except GenstructError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    args = arguments()
+    show(evaluate(args), args)
     return 0
 
 

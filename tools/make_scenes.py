@@ -7,9 +7,10 @@ import argparse
 import sys
 from pathlib import Path
 
-from genstruct.errors import GenstructError
+from genstruct.cli.ending import ending
 
 
+@ending("make_scenes")
 def main(argv: list[str] | None = None) -> int:
     """Draw and write. Status 0, or 2 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -22,13 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--bands", type=int, default=3, help="most bands of other materials in a background (3)")
     args = parser.parse_args(argv)
-    try:
-        from genstruct.data.synthetic import write_scenes  # here, so that --help need not wait for torch
+    from genstruct.data.synthetic import write_scenes  # here, so that --help need not wait for torch
 
-        write_scenes(args.out, args.count, args.size, args.seed, args.category, args.bands)
-    except GenstructError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    write_scenes(args.out, args.count, args.size, args.seed, args.category, args.bands)
     print(f"{args.count} scenes in {args.out}")
     return 0
 

@@ -9,9 +9,11 @@ import argparse
 import sys
 from pathlib import Path
 
-from genstruct.errors import ConfigError, GenstructError
+from genstruct.cli.ending import ending
+from genstruct.errors import ConfigError
 
 
+@ending("publish_weights")
 def main(argv: list[str] | None = None) -> int:
     """Publish. Status 0, or 2 after an error."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -25,14 +27,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--refine", action="store_true", help="genstruct masks refines with these weights by default")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are there")
     args = parser.parse_args(argv)
-    try:
-        scores = dict(map(pair, args.scores))
-        from genstruct.segmentation.publish import publish
+    scores = dict(map(pair, args.scores))
+    from genstruct.segmentation.publish import publish
 
-        done = publish(args.run, args.name, args.assets, scores, args.about, args.refine, args.overwrite)
-    except (GenstructError, OSError) as error:
-        print(f"publish: error: {error}", file=sys.stderr)
-        return 2
+    done = publish(args.run, args.name, args.assets, scores, args.about, args.refine, args.overwrite)
     print(f"{done.weights} ({done.size / 2**20:.2f} MiB)\n{done.card_file}")
     return 0
 

@@ -21,8 +21,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from genstruct.errors import ConfigError, GenstructError
+from genstruct.cli.ending import CONTINUES, ending
+from genstruct.errors import ConfigError
 from genstruct.experiments import load_experiment
+from genstruct.train.signals import Stopped
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,7 @@ def trained_and_scored(variant: Variant, seed: int, args: argparse.Namespace) ->
         print(f"    {error}", file=sys.stderr)
         return [Result(variant.name, seed, "broke off", 0.0, 0.0, 0.0, 0.0)]
     if not finished:
-        raise KeyboardInterrupt
+        raise Stopped
     files = sorted((out / "run").glob("*/segmenter.safetensors"))
     return [scored(variant.name, seed, file.parent.name, file, out, args.val) for file in files]
 
@@ -187,22 +189,15 @@ def arguments() -> argparse.Namespace:
     return args
 
 
+@ending("study_segmentation", CONTINUES)
 def main() -> int:
     """Train, score, print, write."""
-    try:
-        args = arguments()
-        from genstruct.export.images import write_text  # here, so that --help need not wait for torch
+    args = arguments()
+    from genstruct.export.images import write_text  # here, so that --help need not wait for torch
 
-        results = study(args)
-        text = table(results, ellipse_iou(args.val, args.out / "ellipse"))
-        write_text(args.out / "table.md", text)
-        print(text)
-    except (GenstructError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("stopped; the same command continues", file=sys.stderr)
-        return 130
+    text = table(study(args), ellipse_iou(args.val, args.out / "ellipse"))
+    write_text(args.out / "table.md", text)
+    print(text)
     return 0
 
 

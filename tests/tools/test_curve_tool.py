@@ -2,6 +2,8 @@
 
 import importlib
 import json
+import shutil
+import signal
 import sys
 from contextlib import nullcontext
 from pathlib import Path
@@ -12,6 +14,7 @@ from PIL import Image
 
 from genstruct.data.synthetic import write_scenes
 from genstruct.experiments import load_experiment
+from genstruct.segmentation.workshop import STOPPED
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "configs" / "tiny" / "segmentation.yaml"
@@ -93,6 +96,22 @@ def test_a_generator_without_usable_masks_scores_nothing_and_the_rest_goes_on(
     assert start["refined"]["mean"] == 0 and distil["stage"] == "distil"
 
 
+def test_a_signal_ends_it_at_once_and_the_same_command_continues(call, runs, scenes, tmp_path, monkeypatch):
+    command = [runs[0], "--truth", scenes, "--out", tmp_path / "out", "--stages", "start,distil"]
+    with monkeypatch.context() as patch:
+        patch.setattr("curve_segmentation.scored", lambda *_: signal.raise_signal(signal.SIGTERM))
+        status, _, told = call(*command)
+    assert status == 143
+    assert told.endswith("curve_segmentation: terminated; the same command continues\n")
+    with monkeypatch.context() as patch:
+        patch.setattr("genstruct.segmentation.stages.calibrate", lambda *_: signal.raise_signal(signal.SIGINT))
+        shutil.rmtree(tmp_path / "out" / runs[0].name / "start")
+        status, _, told = call(*command)
+    assert status == 130
+    assert told.splitlines()[-1] == f"    {STOPPED}"  # told once
+    assert call(*command)[0] == 0
+
+
 def test_mistakes_are_told_in_a_line(call, runs, scenes, tmp_path):
     options = ["--truth", scenes, "--out", tmp_path / "out"]
     status, _, told = call(scenes, *options)
@@ -100,7 +119,7 @@ def test_mistakes_are_told_in_a_line(call, runs, scenes, tmp_path):
     status, _, told = call(runs[0], runs[0], *options)
     assert status == 2 and "different names" in told
     status, _, told = call(runs[0], *options, "--stages", "round-7")
-    assert (status, told) == (2, "error: no stage of these runs is called round-7\n")
+    assert (status, told) == (2, "curve_segmentation: error: no stage of these runs is called round-7\n")
     (tmp_path / "file").write_text("")
     status, _, told = call(runs[0], "--truth", scenes, "--out", tmp_path / "file")
-    assert status == 2 and told.startswith("error: ") and told.count("\n") == 1
+    assert status == 2 and told.startswith("curve_segmentation: error: ") and told.count("\n") == 1

@@ -43,4 +43,4 @@ def test_a_variation_without_a_name_is_refused(scenes, tmp_path):
     tiny = ROOT / "configs" / "tiny" / "segmentation.yaml"
     wrong = call(tiny, "--photos", scenes, "--val", scenes, "--out", tmp_path, "--vary", "perturb.shift=0")
     assert wrong.returncode == 2
-    assert wrong.stderr == "error: --vary takes NAME:KEY=VALUE[,KEY=VALUE], got 'perturb.shift=0'\n"
+    assert wrong.stderr == "study_segmentation: error: --vary takes NAME:KEY=VALUE[,KEY=VALUE], got 'perturb.shift=0'\n"
