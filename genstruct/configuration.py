@@ -300,6 +300,10 @@ def _words(kind: Any) -> str:
         return "one of " + ", ".join(map(str, _literals(kind)))
     if get_origin(kind) in (Union, types.UnionType):
         return " or ".join(map(_words, get_args(kind)))
+    if get_origin(kind) in (tuple, list, Sequence):
+        words = [_words(part) for part in get_args(kind) if part is not Ellipsis]
+        several = Ellipsis in get_args(kind) or get_origin(kind) is not tuple
+        return f"list of {words[0]}" if several else f"list of {len(words)} ({', '.join(words)})"
     if isinstance(kind, type) and not get_args(kind):
         return {"str": "text", "Path": "path", "bool": "true or false"}.get(kind.__name__, kind.__name__)
     return re.sub(r"\b[a-z_]+\.", "", str(kind))

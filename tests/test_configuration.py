@@ -90,7 +90,7 @@ def test_what_is_not_given_keeps_the_default_of_the_class_that_holds_it():
         ({"data": {"root": 5}}, [], "data.root: expected text, got 5"),
         ({"data": {"root": "a", "limit": "x"}}, [], "data.limit: expected int or null, got 'x'"),
         ({}, ["data.crop=centr"], "data.crop: expected one of centre, random, got 'centr'; did you mean 'centre'?"),
-        ({"train": {"betas": [0, 1, 2]}}, [], "train.betas: expected tuple[float, float], got [0, 1, 2]"),
+        ({"train": {"betas": [0, 1, 2]}}, [], "train.betas: expected list of 2 (float, float), got [0, 1, 2]"),
         ({"train": {"flip": 1}}, [], "train.flip: expected true or false, got 1"),
         ({"seed": True}, [], "seed: expected int, got True"),
         ({"train": 3}, [], "train: expected keys and values, got 3; set its keys, as in train.key=value"),

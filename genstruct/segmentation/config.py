@@ -149,7 +149,13 @@ class ObjectiveConfig:
     """Weight of raw colours beyond the useful range. Without it the object's layer turns all black or white early on,
     loses its gradient there, and masks keep a black or white outline."""
     leak: float = 0.0
-    """Weight of the information-leak term (ILSGAN)."""
+    """Weight of the information-leak term (ILSGAN; there 1)."""
+    leak_early: float = 1.0
+    """Share of that weight at first (ILSGAN: 0.2)."""
+    leak_early_until: float = 0.05
+    """Share of the training at which the information-leak term has its full weight."""
+    total_variation: float = 0.0
+    """Weight of the mask's total variation, against frayed outlines and holes."""
     centre: float = 2.0
     """Height of the initial centre prior on the mask logits."""
     centre_width: float = 0.25
@@ -160,8 +166,9 @@ class ObjectiveConfig:
     def __post_init__(self) -> None:
         check_bounds(self, "objective", 1, math.inf, "penalty_every")
         check_bounds(self, "objective", 0, math.inf, "penalty", "penalty_end", "drift", "area_weight", "binarise")
-        check_bounds(self, "objective", 0, math.inf, "border", "saturation", "leak", "centre")
+        check_bounds(self, "objective", 0, math.inf, "border", "saturation", "leak", "centre", "total_variation")
         check_bounds(self, "objective", 0, 1, "binarise_from", "binarise_until", "centre_until")
+        check_bounds(self, "objective", 0, 1, "leak_early", "leak_early_until")
         check_bounds(self, "objective", 1e-3, 0.5, "border_width")
         check_bounds(self, "objective", 1e-3, math.inf, "centre_width")
         if not 0 <= self.minimum_area < self.maximum_area <= 1:

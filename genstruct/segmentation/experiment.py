@@ -1,12 +1,14 @@
 """Everything that can be set of a run of segmentation; `genstruct.segmentation.stages` does what it says."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from torch import nn
 
-from genstruct.configuration import plain
+from genstruct.configuration import build, plain
 from genstruct.data.crop import Policy
 from genstruct.errors import ConfigError
 from genstruct.nn.unet import UNet
@@ -129,7 +131,7 @@ class SegmentationExperiment:
         if not self.data.root:
             raise ConfigError("data.root is not set: give the folder of photos, for example data.root=photos")
         settings = {"experiment": "segmentation", **plain(self)}  # so that RUN/config.yaml can be trained again
-        open_run(out, settings, (*MAY_DIFFER, "invert.*"))
+        open_run(out, settings, (*MAY_DIFFER, "invert.*"), completed)
         return Stages(self, out, reporter).run()
 
     def networks(self) -> dict[str, nn.Module]:
@@ -141,3 +143,12 @@ class SegmentationExperiment:
     def perturbed(self) -> PerturbedConfig:
         """The part that concerns the adversarial stage."""
         return PerturbedConfig(self.generator, self.perturb, self.objective, self.rates)
+
+
+def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Settings of an earlier version's run, with the defaults of those that came since: they leave a run as it was."""
+    known = {key: value for key, value in settings.items() if key != "experiment"}
+    try:
+        return {**settings, **plain(build(SegmentationExperiment, known))}
+    except ConfigError:
+        return settings  # they do not belong to this version: what differs will be told

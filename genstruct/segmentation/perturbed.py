@@ -212,7 +212,10 @@ class PerturbedSegmentation:
         loss = loss + objective.saturation * scene.saturation
         if objective.leak > 0:
             leak = mask_losses.information_leak(scene.background, scene.foreground, mask)
-            loss = loss + objective.leak * leak
+            early = objective.leak_early if step.fraction < objective.leak_early_until else 1.0
+            loss = loss + objective.leak * early * leak
+        if objective.total_variation > 0:
+            loss = loss + objective.total_variation * mask_losses.total_variation(mask)
         return loss.mean(), mask_logs(scene, framed, grey)
 
     @staticmethod

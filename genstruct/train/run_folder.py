@@ -13,7 +13,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -52,7 +52,12 @@ class RunFolder:
     continued: bool
 
 
-def open_run(out: Path, config: Mapping[str, Any], may_differ: Sequence[str] = MAY_DIFFER) -> RunFolder:
+def open_run(
+    out: Path,
+    config: Mapping[str, Any],
+    may_differ: Sequence[str] = MAY_DIFFER,
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
+) -> RunFolder:
     """Make the folder of a run, or go on with it if it holds the same one.
 
     Every rank may call it; rank 0 writes.
@@ -61,6 +66,7 @@ def open_run(out: Path, config: Mapping[str, Any], may_differ: Sequence[str] = M
         out: The folder. New, empty (hidden files aside), or made by an earlier call.
         config: Every setting of the command: nested mappings, lists, numbers, strings, paths.
         may_differ: Patterns (`fnmatch`) of dotted keys that may have changed since.
+        complete: Given the settings of the run that is there, adds today's defaults of settings that came since.
 
     Raises:
         OutputError: Not writable, or holding files that are not a run's.
@@ -69,7 +75,7 @@ def open_run(out: Path, config: Mapping[str, Any], may_differ: Sequence[str] = M
     settings = yaml.safe_load(_as_yaml(config))
     continued = (out / CONFIG).is_file()
     if continued:
-        _check_same(out, settings, may_differ)
+        _check_same(out, settings, may_differ, complete or dict)
     else:
         _check_empty(out)
     distributed.barrier()  # all ranks have looked before rank 0 writes
@@ -117,12 +123,19 @@ def _check_empty(out: Path) -> None:
         raise OutputError(f"{out} holds other files ({shown}); give a new or empty folder")
 
 
-def _check_same(out: Path, settings: Mapping[str, Any], may_differ: Sequence[str]) -> None:
+def _check_same(
+    out: Path,
+    settings: Mapping[str, Any],
+    may_differ: Sequence[str],
+    complete: Callable[[Mapping[str, Any]], Mapping[str, Any]],
+) -> None:
     try:
         there = yaml.safe_load((out / CONFIG).read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError, UnicodeDecodeError) as error:
         raise OutputError(f"cannot read {out / CONFIG} ({type(error).__name__}); give another folder") from error
-    old, new = dict(_flat(there)), dict(_flat(settings))
+    if not isinstance(there, dict):
+        raise OutputError(f"{out / CONFIG} holds no settings of a run; give another folder")
+    old, new = dict(_flat(complete(there))), dict(_flat(settings))
     absent = object()
     keys = [k for k in dict.fromkeys([*old, *new]) if old.get(k, absent) != new.get(k, absent)]
     changes = [

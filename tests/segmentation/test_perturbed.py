@@ -9,8 +9,9 @@ from tiny_perturbed import perturbing, photos, settings, step_at, stirred
 
 from genstruct.data.batches import Batches
 from genstruct.losses.adversarial import Objective
+from genstruct.losses.mask import information_leak, total_variation
 from genstruct.render.layers import shift_whole
-from genstruct.segmentation.layered import centre_prior
+from genstruct.segmentation.layered import Scene, centre_prior
 from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.train.method import Phase
 
@@ -115,6 +116,25 @@ def test_binarisation_rises_between_its_two_ends():
     grey = torch.minimum(scene.mask, 1 - scene.mask).mean().item()
     values = [method._structure(scene, step_at(images))[0].item() for images in (0, 20, 40, 60, 80)]
     assert values == pytest.approx([0, 0, grey, 2 * grey, 2 * grey])
+
+
+def test_the_information_leak_term_has_a_share_of_its_weight_early_on():
+    method = PerturbedSegmentation(settings(leak=3.0, leak_early=0.2, leak_early_until=0.5))
+    without = PerturbedSegmentation(settings(leak=0.0))
+    torch.manual_seed(0)
+    scene = Scene(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8), torch.randn(2, 1, 8, 8), torch.zeros(2))
+    early, late = (
+        (method._structure(scene, step_at(n))[0] - without._structure(scene, step_at(n))[0]).item() for n in (32, 40)
+    )
+    assert late == pytest.approx(3 * information_leak(scene.background, scene.foreground, scene.mask).mean().item())
+    assert early == pytest.approx(0.2 * late)
+
+
+def test_total_variation_can_be_asked_for():
+    smooth, plain = (PerturbedSegmentation(settings(total_variation=weight)) for weight in (2.0, 0.0))
+    scene = Scene(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8, 8), torch.randn(2, 1, 8, 8), torch.zeros(2))
+    difference = smooth._structure(scene, step_at(0))[0] - plain._structure(scene, step_at(0))[0]
+    torch.testing.assert_close(difference, 2 * total_variation(scene.mask).mean())
 
 
 def test_structure_terms_are_weighted_sums():

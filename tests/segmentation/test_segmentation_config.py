@@ -1,17 +1,20 @@
 """Settings of segmentation: how the resolution grows, and mistakes that are told before anything runs."""
 
+import copy
 import math
 from dataclasses import replace
 
 import pytest
 
+from genstruct.configuration import plain
 from genstruct.errors import ConfigError
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, RateConfig
-from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig, StartConfig
+from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig, StartConfig, completed
 from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.pairs import PairConfig
 from genstruct.segmentation.supervise import MaskLearningConfig
 from genstruct.segmentation.workshop import Workshop
+from genstruct.train.run_folder import open_run
 
 GROWING = GeneratorConfig(size=64, start_size=16, stage_images=(100, 50))
 
@@ -105,3 +108,16 @@ def test_later_trainings_do_not_compile_networks_that_they_do_not_have(tmp_path)
     experiment = replace(experiment, train=replace(experiment.train, compile=("generator",), seed=7))
     later = Workshop(experiment.train, tmp_path, lambda stage: None).later(images=100, batch=4)
     assert (later.compile, later.images, later.batch, later.seed) == ((), 100, 4, 7)
+
+
+def test_a_run_continues_though_settings_came_since_whose_defaults_leave_it_as_it_was(tmp_path):
+    now = {"experiment": "segmentation", **plain(SegmentationExperiment())}
+    before = copy.deepcopy(now)
+    del before["objective"]["leak_early"]
+    open_run(tmp_path, before)
+    with pytest.raises(ConfigError, match="leak_early"):
+        open_run(tmp_path, now)
+    assert open_run(tmp_path, now, complete=completed).continued
+    now["objective"]["leak_early"] = 0.2
+    with pytest.raises(ConfigError, match=r"objective\.leak_early \(1\.0 there, 0\.2 here\)"):
+        open_run(tmp_path, now, complete=completed)
