@@ -22,20 +22,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genstruct.errors import GenstructError
+from genstruct.cli.ending import ending
 
 
+@ending("benchmark_render")
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
     if args.quick:
         args.scenes, args.rounds, args.slow_rounds, args.views = ["s1280:64", "s5120:64"], 25, 1, 2
-    try:
-        results = measure(args)
-        write(results, args.out, args.json)
-    except (GenstructError, OSError) as error:
-        print(f"benchmark: error: {error}", file=sys.stderr)
-        return 2
+    write(measure(args), args.out, args.json)
     return 0
 
 

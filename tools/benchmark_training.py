@@ -22,23 +22,19 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from genstruct.errors import GenstructError
+from genstruct.cli.ending import ending
 
 PARTS = {"data": "data", "joint": "both networks", "penalty": "penalties", "average": "average of weights"}
 
 
+@ending("benchmark_training")
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
     if args.quick:
         args.sizes, args.batch, args.rounds = [16], 4, 1
         args.batches, args.repeats, args.side = [2], 1, 32
-    try:
-        results = measure(args)
-        write(results, args.out, args.json)
-    except (GenstructError, OSError) as error:
-        print(f"benchmark: error: {error}", file=sys.stderr)
-        return 2
+    write(measure(args), args.out, args.json)
     return 0
 
 

@@ -10,7 +10,7 @@ import pytest
 from genstruct.errors import ConfigError
 
 TOOLS = Path(__file__).parents[2] / "tools"
-NAMES = sorted(path.stem for path in TOOLS.glob("*.py") if "\n@ending(" in path.read_text())
+NAMES = sorted(path.stem for path in TOOLS.glob("*.py") if "\ndef main(" in path.read_text())
 
 
 @pytest.fixture
