@@ -15,11 +15,16 @@ def kernel(function: Callable) -> Callable:
 
     Without fast-math: sums are then never reordered or fused, so that results equal those of the torch backend. In
     float32 every constant and whole number must be cast (`real(0.5)`): numba promotes int64 with float32 to float64.
-    Kernels release the interpreter lock. After a change to helpers in another file, delete __pycache__: numba looks
+    Kernels release the interpreter lock. Where neither the package nor the user's folder can be written, nothing is
+    kept, and each process compiles again. After a change to helpers in another file, delete __pycache__: numba looks
     only at the file of the kernel itself.
     """
     # Tests wrap every function of the package to check shapes; numba needs the plain one.
-    return numba.njit(cache=True, nogil=True, error_model="numpy")(inspect.unwrap(function))
+    plain = inspect.unwrap(function)
+    try:
+        return numba.njit(cache=True, nogil=True, error_model="numpy")(plain)
+    except RuntimeError:  # "no locator available"
+        return numba.njit(nogil=True, error_model="numpy")(plain)
 
 
 def helper(function: Callable) -> Callable:
