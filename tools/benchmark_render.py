@@ -14,7 +14,6 @@ gradients against central differences of a picture with 16 x 16 samples a pixel.
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -155,10 +154,10 @@ def print_summary(results: Mapping[str, Any]) -> None:
 def write(results: Mapping[str, Any], out: Path, json_file: Path | None) -> None:
     """The plot and the JSON file."""
     from genstruct.export.chart import bar_chart
-    from genstruct.export.images import write_png, write_text
+    from genstruct.export.images import write_json, write_png
 
     place = json_file or out / "benchmark.json"
-    write_text(place, json.dumps(results, indent=1) + "\n")
+    write_json(place, results)
     scenes = list(results["seconds"])
     names = sorted({name for row in results["times_ours"].values() for name in row})
     shared = {

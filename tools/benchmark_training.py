@@ -14,7 +14,6 @@ multiply-adds per processor second hardly depend on what else runs.
 """
 
 import argparse
-import json
 import os
 import platform
 import sys
@@ -140,10 +139,10 @@ def print_masks(results: Mapping[int, Mapping[str, float]], side: int) -> None:
 
 def write(results: Mapping[str, Any], out: Path, json_file: Path | None) -> None:
     """The plot and the JSON file."""
-    from genstruct.export.images import write_png, write_text
+    from genstruct.export.images import write_json, write_png
 
     place = json_file or out / "benchmark.json"
-    write_text(place, json.dumps(results, indent=1) + "\n")
+    write_json(place, results)
     write_png(out / "training.png", plot(results["training"], speed_key(results["settings"]["device"])))
     print(f"{place}\n{out / 'training.png'}")
 

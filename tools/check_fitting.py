@@ -16,7 +16,6 @@ samples of the same surface have the chamfer distance in the row "the mesh itsel
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -33,9 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments().parse_args(argv)
     results = {path.stem: measure(path, args) for path in args.meshes}
     if args.json:
-        from genstruct.export.images import write_text
+        from genstruct.export.images import write_json
 
-        write_text(args.json, json.dumps(results, indent=1) + "\n")
+        write_json(args.json, results)
     return 0
 
 

@@ -11,7 +11,6 @@ over that of the exact disc.
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -33,9 +32,9 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments().parse_args(argv)
     results = measure(args)
     if args.json:
-        from genstruct.export.images import write_text
+        from genstruct.export.images import write_json
 
-        write_text(args.json, json.dumps(results, indent=1) + "\n")
+        write_json(args.json, results)
     return 0
 
 

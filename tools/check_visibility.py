@@ -9,7 +9,6 @@ where a file has two surfaces in one place. The last is part of what the first l
 """
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,9 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments().parse_args(argv)
     results = measure(args)
     if args.json:
-        from genstruct.export.images import write_text
+        from genstruct.export.images import write_json
 
-        write_text(args.json, json.dumps(results, indent=1) + "\n")
+        write_json(args.json, results)
     return 0
 
 

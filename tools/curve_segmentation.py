@@ -196,9 +196,9 @@ def table(rows: list[dict]) -> str:
 def write(rows: list[dict], out: Path, about: str) -> None:
     """curve.json, table.md and curve.png."""
     from genstruct.export.chart import CurvePoint, line_chart
-    from genstruct.export.images import write_png, write_text
+    from genstruct.export.images import write_json, write_png, write_text
 
-    write_text(out / "curve.json", json.dumps({"kind": "curve", "truth": about, "points": rows}, indent=1) + "\n")
+    write_json(out / "curve.json", {"kind": "curve", "truth": about, "points": rows})
     write_text(out / "table.md", table(rows))
     series = {
         title: [CurvePoint(row["images"], row[score]["mean"], row[score]["low"], row[score]["high"]) for row in rows]

@@ -9,7 +9,6 @@ U-Net trained on the true masks of train at 64 px: a supervised ceiling). Nothin
 """
 
 import argparse
-import json
 import sys
 import time
 from pathlib import Path
@@ -97,12 +96,12 @@ def show(reports: "dict[str, dict[str, MaskReport]]", args: argparse.Namespace) 
     """The table on the screen, and all scores in the file that was asked for."""
     from rich.console import Console
 
-    from genstruct.export.images import write_text
+    from genstruct.export.images import write_json
 
     Console(width=max(Console().width, 120)).print(table(reports, args.minutes))
     if args.json is not None:
         plain = {row: {name: report.to_json() for name, report in sets.items()} for row, sets in reports.items()}
-        write_text(args.json, json.dumps(plain, indent=1) + "\n")
+        write_json(args.json, plain)
 
 
 @ending("evaluate_baselines")

@@ -206,13 +206,12 @@ def _console(json_place: str | None) -> "Console":
 def _write_json(place: str | None, result: dict[str, object]) -> None:
     if place is None:
         return
-    text = json.dumps(result, indent=1)
     if place == "-":
-        print(text)
+        print(json.dumps(result, indent=1))
         return
-    from genstruct.export.images import write_text
+    from genstruct.export.images import write_json
 
-    write_text(Path(place), text + "\n")
+    write_json(Path(place), result)
 
 
 def _status(done: int, failed: int) -> int:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genstruct.cli.arguments import fraction, positive
+from genstruct.cli.progress import progress_bar
 from genstruct.errors import OutputError
 
 if TYPE_CHECKING:
@@ -93,17 +94,14 @@ def _load(args: argparse.Namespace) -> "tuple[Predictor, bool]":
 def _progress() -> "Iterator[Callable[[MaskRecord, int, int], None]]":
     """A progress bar on the error stream, and a line for each image that has no mask."""
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not sys.stderr.isatty()) as bar:
-        task = bar.add_task("masks", total=None)
+    with progress_bar("masks", console) as count:
 
         def show(record: "MaskRecord", done: int, total: int) -> None:
             if record.error is not None:
                 console.print(f"{record.file_name}: {record.error}", markup=False)
-            bar.update(task, completed=done, total=total)
+            count(done, total)
 
         yield show
 

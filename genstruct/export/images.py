@@ -1,6 +1,7 @@
 """Pictures out of tensors: files that appear whole or not at all, grids with captions, overlays, cut-outs."""
 
 import io
+import json
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -55,6 +56,11 @@ def png_bytes(pixels: Pixels) -> bytes:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     write_bytes(path, text.encode())
+
+
+def write_json(path: Path, values: object) -> None:
+    """Write plain values as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(values, indent=1) + "\n")
 
 
 def write_bytes(path: Path, contents: bytes) -> None:

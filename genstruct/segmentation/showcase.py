@@ -19,7 +19,7 @@ from pathlib import Path
 from genstruct.data.folders import is_occupied
 from genstruct.data.sources import open_source
 from genstruct.errors import CheckpointError, ConfigError, DataError, GenstructError, OutputError
-from genstruct.export.images import write_text
+from genstruct.export.images import write_json, write_text
 from genstruct.metrics.evaluation import MaskReport, score_mask_folder
 from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.predict import MaskOptions, extract_masks
@@ -105,7 +105,7 @@ def run_demo(
         return report
     shown = [_apply(model, photos, out / "masks", report, say) for model in _models(out / "run", weights, report.notes)]
     write_looks(report.page, report.sheet, photos.test, _intro(report), [s for s in shown if s], out / "run")
-    write_text(out / "scores.json", json.dumps({k: r.to_json() for k, r in report.scores.items()}, indent=1) + "\n")
+    write_json(out / "scores.json", {title: masks.to_json() for title, masks in report.scores.items()})
     return report
 
 
