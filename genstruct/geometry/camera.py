@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.errors import ShapeError
-from genstruct.geometry.checks import check_float, check_size, check_together
+from genstruct.geometry.checks import check_batches, check_float, check_size, check_together
 from genstruct.geometry.precision import full_precision
 
 Number = float | int | Tensor
@@ -94,13 +94,23 @@ class Camera:
 
     @full_precision
     def to_camera(self, points: Float[Tensor, "#batch points 3"]) -> Float[Tensor, "batch points 3"]:
-        """World points in camera axes; a batch of one is shared by all cameras."""
+        """World points in camera axes; a batch of one is shared by all cameras, and one camera by all.
+
+        Raises:
+            ShapeError: Another shape or type, or batches that do not fit; so does `to_world`.
+        """
+        self._check_points(points)
         return points @ self.rotation.mT + self.translation[:, None]
 
     @full_precision
     def to_world(self, points: Float[Tensor, "#batch points 3"]) -> Float[Tensor, "batch points 3"]:
         """Points in camera axes back in the world."""
+        self._check_points(points)
         return (points - self.translation[:, None]) @ self.rotation
+
+    def _check_points(self, points: Tensor) -> None:
+        check_float("points", points, "batch points 3")
+        check_batches({"points": len(points), "camera": len(self)})
 
     def resized(self, size: tuple[int, int], to: tuple[int, int]) -> "Camera":
         """The same view in an image of `to` (height, width) pixels instead of `size`.
@@ -117,11 +127,13 @@ class Camera:
         """Orthographic cameras that see the world's origin, and what is as far away, as these perspective ones do.
 
         Raises:
-            ShapeError: The cameras are orthographic already.
+            ShapeError: The cameras are orthographic already, or (on the CPU) one has the origin not before it.
         """
         if self.orthographic:
             raise ShapeError("weak perspective approximates perspective cameras, these are orthographic")
         depth = self.translation[:, 2, None, None]
+        if depth.device.type == "cpu" and (depth <= 0).any():
+            raise ShapeError(f"the origin must be before each camera, got a depth of {depth.min().item():g}")
         intrinsics = torch.cat([self.intrinsics[:, :, :2] / depth, self.intrinsics[:, :, 2:]], -1)
         return replace(self, intrinsics=intrinsics, orthographic=True)
 
@@ -181,9 +193,13 @@ class Camera:
         Raises:
             ShapeError: Shapes that do not belong together, an empty image, or a camera at its own target.
         """
+        check_float("position", position, "batch 3")
         up = position.new_tensor([[0.0, 1.0, 0.0]]) if up is None else up
-        for name, points in {"position": position, "target": target, "up": up}.items():
-            check_float(name, points, "batch 3")
+        points = {"position": position, "target": target, "up": up}
+        for name, tensor in points.items():
+            check_float(name, tensor, "batch 3")
+        check_together(points)
+        check_batches({name: len(tensor) for name, tensor in points.items()})
         if (target == position).all(-1).any():
             raise ShapeError("a camera cannot stand at the point it looks at; move position or target")
         forward = F.normalize(target - position, dim=-1)
@@ -191,7 +207,8 @@ class Camera:
         rotation = torch.stack([right, torch.linalg.cross(forward, right), forward], -2)
         translation = -(rotation @ position[..., None])
         (focal,) = together(focal, like=position)
-        return cls(torch.cat([rotation, translation], -1), pinhole(focal.expand(len(position)), size), orthographic)
+        check_batches({"position": len(rotation), "focal": len(focal)})
+        return cls(torch.cat([rotation, translation], -1), pinhole(focal.expand(len(rotation)), size), orthographic)
 
 
 def pinhole(focal: Float[Tensor, " batch"], size: tuple[int, int]) -> Float[Tensor, "batch 3 3"]:
@@ -208,7 +225,13 @@ def pinhole(focal: Float[Tensor, " batch"], size: tuple[int, int]) -> Float[Tens
 
 
 def focal_length(field_of_view: Number, pixels: int) -> Number:
-    """Focal length in pixels of a camera that sees `field_of_view` radians over `pixels` of width (or height)."""
+    """Focal length in pixels of a camera that sees `field_of_view` radians over `pixels` of width (or height).
+
+    Raises:
+        ShapeError: A field of view that is not between 0 and pi (of tensors values are not read).
+    """
+    if not isinstance(field_of_view, Tensor) and not 0 < field_of_view < math.pi:
+        raise ShapeError(f"field_of_view must be above 0 and below pi radians, got {field_of_view}")
     half = field_of_view / 2
     return pixels / 2 / (torch.tan(half) if isinstance(half, Tensor) else math.tan(half))
 

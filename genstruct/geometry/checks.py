@@ -92,3 +92,14 @@ def check_within(name: str, tensor: Tensor, most: float) -> None:
         return
     check_finite(name, tensor)
     raise ShapeError(f"{name} {list(tensor.shape)} must lie within {most:g} of 0, got {low:g} to {high:g}")
+
+
+def check_batches(sizes: dict[str, int]) -> None:
+    """Batches of one size, or of one item that is shared.
+
+    Raises:
+        ShapeError: Naming each and its size.
+    """
+    if len(set(sizes.values()) - {1}) > 1:
+        listed = ", ".join(f"{name} has {size}" for name, size in sizes.items())
+        raise ShapeError(f"batches must have one size or be 1, but {listed}")

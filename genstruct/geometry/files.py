@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from genstruct.errors import DataError
+from genstruct.errors import DataError, ShapeError
 from genstruct.geometry.atlas import Corners, bake
 from genstruct.geometry.materials import charts_of
 from genstruct.geometry.mesh import Mesh
@@ -80,8 +80,13 @@ def read_mesh(
 def fitted(mesh: Mesh) -> Mesh:
     """Each mesh of the batch moved and scaled: the middle of its bounding box at the origin, its farthest vertex at 1.
 
-    A mesh that is a single point is only moved. Needs a vertex.
+    A mesh that is a single point is only moved.
+
+    Raises:
+        ShapeError: No vertices.
     """
+    if not mesh.vertices.shape[1]:
+        raise ShapeError(f"fitting needs a vertex, got vertices {list(mesh.vertices.shape)}")
     low, high = torch.aminmax(mesh.vertices, dim=1, keepdim=True)
     centred: Tensor = mesh.vertices - (low / 2 + high / 2)
     widest = centred.abs().amax((1, 2), keepdim=True)  # squares of large numbers would be infinite, of small ones 0

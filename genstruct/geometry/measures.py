@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from genstruct.geometry.checks import check_float, check_together
+from genstruct.errors import ShapeError
+from genstruct.geometry.checks import check_float, check_shape, check_together
 from genstruct.geometry.mesh import check_faces
 from genstruct.geometry.precision import full_precision
 from genstruct.geometry.remember import remembered
@@ -72,13 +73,17 @@ def volume(vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "face
 
 
 def bounds(vertices: Float[Tensor, "batch vertices 3"]) -> Box:
-    """Lowest and highest coordinates of each mesh. Needs a vertex."""
+    """Lowest and highest coordinates of each mesh; needs a vertex."""
+    check_float("vertices", vertices, "batch vertices 3")
+    if not vertices.shape[1]:
+        raise ShapeError(f"bounds need a vertex, got vertices {list(vertices.shape)}")
     return Box(*torch.aminmax(vertices, dim=1))
 
 
 @remembered
 def unique_edges(faces: Int[Tensor, "faces 3"]) -> Int[Tensor, "edges 2"]:
     """Every edge once, its lower vertex first, in ascending order. Remembered as long as `faces` lives unchanged."""
+    check_shape("faces", faces, "faces 3")
     sides = torch.cat([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]])
     return sides.sort(1).values.unique(dim=0)
 
@@ -88,6 +93,9 @@ def edge_lengths(
     vertices: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "faces 3"]
 ) -> Float[Tensor, "batch edges"]:
     """Length of every edge of `unique_edges`."""
+    check_float("vertices", vertices, "batch vertices 3")
+    check_faces("faces", faces, "vertices", vertices.shape[1])
+    check_together({"vertices": vertices, "faces": faces})
     first, second = unique_edges(faces).unbind(1)
     return (vertices[:, first] - vertices[:, second]).norm(dim=-1)
 

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from genstruct.errors import ShapeError
 from genstruct.geometry.camera import Camera, Number, together
-from genstruct.geometry.checks import check_finite, check_float, check_together
+from genstruct.geometry.checks import check_batches, check_finite, check_float, check_together
 from genstruct.geometry.precision import full_precision
 
 GRAZING = 1e-3
@@ -49,7 +49,14 @@ class Plane:
 
     @full_precision
     def turned(self, rotation: Float[Tensor, "batch 3 3"]) -> "Plane":
-        """The planes after the object has turned about `centre`."""
+        """The planes after the object has turned about `centre`.
+
+        Raises:
+            ShapeError: Another shape or type, or batches that do not fit.
+        """
+        check_float("rotation", rotation, "batch 3 3")
+        check_together({"plane.normal": self.normal, "rotation": rotation})
+        check_batches({"plane": len(self.normal), "rotation": len(rotation)})
         return Plane((rotation @ self.normal[..., None])[..., 0], self.centre)
 
 

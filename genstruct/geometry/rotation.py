@@ -87,6 +87,11 @@ def geodesic_distance(
     """
     _check("first", first, (3, 3))
     _check("second", second, (3, 3))
+    try:
+        torch.broadcast_shapes(first.shape, second.shape)
+    except RuntimeError as error:
+        shapes = f"{list(first.shape)} and {list(second.shape)}"
+        raise ShapeError(f"first and second must have one batch size (or 1), got {shapes}") from error
     turn = first.mT @ second
     skew = torch.stack(
         [turn[..., 2, 1] - turn[..., 1, 2], turn[..., 0, 2] - turn[..., 2, 0], turn[..., 1, 0] - turn[..., 0, 1]], -1

@@ -176,6 +176,16 @@ def test_numbers_and_tensors_mix_and_cameras_stay_a_batch():
         (lambda: Camera.orbit(0.0, 0.0, 1.0, 40.0, 4), "size must be .* got 4"),
         (lambda: orbit().resized(SIZE, (4.5, 4)), r"whole numbers .* got \(4.5, 4\)"),
         (lambda: Camera.look_at(torch.ones(1, 3), torch.ones(1, 3), 40.0, SIZE), "cannot stand at the point"),
+        (
+            lambda: Camera.look_at(torch.ones(2, 3), torch.zeros(3, 3), 40.0, SIZE),
+            "position has 2, target has 3, up has 1",
+        ),
+        (lambda: Camera.look_at(torch.ones(2, 3), torch.zeros(1, 3), torch.ones(3), SIZE), "focal has 3"),
+        (lambda: Camera.look_at([0, 0, 1], torch.zeros(1, 3), 40.0, SIZE), "position must be a tensor .* got list"),
+        (lambda: orbit().to_camera(torch.zeros(4, 3)), r"points must be \[batch, points, 3\]"),
+        (lambda: Camera.orbit(torch.zeros(2), 0.0, 1.0, 9.0, SIZE).to_world(torch.zeros(3, 4, 3)), "camera has 2"),
+        (lambda: Camera.orbit(0.0, 0.0, 0.0, 9.0, SIZE).weak_perspective(), "before each camera, got a depth of 0"),
+        (lambda: focal_length(0.0, 64), "field_of_view must be above 0 and below pi radians, got 0.0"),
         (lambda: orbit(orthographic=True).weak_perspective(), "are orthographic"),
     ],
 )

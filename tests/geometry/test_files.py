@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
-from genstruct.errors import DataError
+from genstruct.errors import DataError, ShapeError
 from genstruct.geometry.files import fitted, read_mesh
 from genstruct.geometry.materials import GREY
 from genstruct.geometry.measures import bounds, unique_edges, volume
@@ -426,5 +426,7 @@ def test_every_mesh_of_a_batch_fits_by_itself():
     assert mesh.vertices[0].norm(dim=-1).tolist() == pytest.approx([1, 1, 1])
     assert mesh.vertices[0, 1, 0].item() == pytest.approx(math.sqrt(0.5))
     assert not mesh.vertices[1].any()
+    with pytest.raises(ShapeError, match="fitting needs a vertex"):
+        fitted(Mesh(vertices[:, :0], torch.zeros(0, 3, dtype=torch.long)))
     for unit in (1e-30, 1e30):
         assert fitted(Mesh(vertices[:1] * unit, mesh.faces)).vertices[0, 1, 0].item() == pytest.approx(math.sqrt(0.5))

@@ -146,7 +146,14 @@ def test_no_meshes_measure_nothing(measure):
     assert len(measure(torch.zeros(0, 3, 3), TRIANGLE)) == 0
 
 
-@pytest.mark.parametrize("measure", [face_normals, face_areas, vertex_normals, volume, cotangent_laplacian, laplacian])
+def test_bounds_need_a_vertex():
+    with pytest.raises(ShapeError, match=r"bounds need a vertex, got vertices \[2, 0, 3\]"):
+        bounds(torch.zeros(2, 0, 3))
+
+
+@pytest.mark.parametrize(
+    "measure", [face_normals, face_areas, vertex_normals, volume, edge_lengths, cotangent_laplacian, laplacian]
+)
 @pytest.mark.parametrize(
     ("vertices", "faces", "message"),
     [

@@ -156,3 +156,9 @@ def test_wrong_input_is_named(call, message, monkeypatch):
     monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)  # users run without the type checker of the tests
     with pytest.raises(ShapeError, match=message):
         call()
+
+
+def test_turns_of_other_planes_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    with pytest.raises(ShapeError, match="plane has 2, rotation has 3"):
+        Plane(torch.ones(2, 3)).turned(torch.eye(3).expand(3, 3, 3))

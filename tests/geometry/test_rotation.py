@@ -129,6 +129,10 @@ def test_random_rotations_are_uniform():
         (lambda: from_axis_angle([0.0, 0.0, 1.0]), r"vector must be a tensor .* got list"),
         (lambda: from_six(torch.zeros(2, 3, 2)), r"columns must be .*6\], got torch.float32 \[2, 3, 2\]"),
         (lambda: to_quaternion(torch.zeros(3, 3, dtype=torch.long)), r"rotation must be floating point .*int64"),
+        (
+            lambda: geodesic_distance(torch.eye(3).expand(2, 3, 3), torch.eye(3).expand(4, 3, 3)),
+            r"one batch size \(or 1\), got \[2, 3, 3\] and \[4, 3, 3\]",
+        ),
         (lambda: geodesic_distance(torch.eye(3), torch.zeros(3)), r"second must be .*3, 3\]"),
     ],
 )
