@@ -11,7 +11,7 @@ An archive is a folder:
 
 import json
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -77,7 +77,13 @@ class Archive:
             DataError: Not an archive, truncated, or written by a newer version.
         """
         path = Path(path)
-        index = read_index(path)
+        try:
+            return Archive._from_index(path, read_index(path))
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError(f"{path}/index.json is damaged ({error!r}); pack the archive again") from error
+
+    @staticmethod
+    def _from_index(path: Path, index: Mapping[str, Any]) -> "Archive":
         count, size = len(index["names"]), index["size"]
         return Archive(
             _mapped(path / "images.bin", (count, size, size, 3)),
@@ -139,6 +145,8 @@ def read_index(path: Path) -> dict[str, Any]:
         ) from error
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{path}/index.json is not the index of a packed archive; pack it again") from error
+    if not isinstance(version, int):
+        raise DataError(f"{path}/index.json is not the index of a packed archive; pack it again")
     if version > FORMAT:
         raise DataError(f"{path} has archive format {version}, this version reads up to {FORMAT}; update genstruct")
     return index

@@ -42,8 +42,8 @@ def is_occupied(out: Path) -> bool:
 
 
 def _check_space(folder: Path, needed: int) -> None:
-    free = shutil.disk_usage(folder).free
-    if free < needed + (64 << 20):  # leave the system some room
+    free, needed = shutil.disk_usage(folder).free, needed + (64 << 20)  # leave the system some room
+    if free < needed:
         raise OutputError(f"{folder.parent}: {needed >> 20} MiB needed, {free >> 20} free; make room or choose a disk")
 
 

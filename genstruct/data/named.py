@@ -12,6 +12,7 @@ from typing import Any
 
 from PIL import Image
 
+from genstruct.configuration import nearest
 from genstruct.data.read import MAX_PIXELS
 from genstruct.data.source import Entry, Source
 from genstruct.errors import DataError, ImageError
@@ -57,7 +58,9 @@ def _build(name: str, options: dict[str, Any], download: bool) -> Any:
     if "root" in accepted:
         options.setdefault("root", "data")
     if unknown := [key for key in options if key not in accepted or key in ("transform", "target_transform")]:
-        raise DataError(f"torchvision:{name} knows no {unknown[0]!r}; it takes {', '.join(accepted)}")
+        near = nearest(unknown[0], list(accepted))
+        advice = f"did you mean {near!r}?" if near else f"it takes {', '.join(accepted)}"
+        raise DataError(f"torchvision:{name} knows no {unknown[0]!r}; {advice}")
     if "download" in accepted:
         options["download"] = download
     try:
@@ -73,7 +76,9 @@ def _class(name: str) -> Callable[..., Any]:
     from torchvision import datasets
 
     if name not in datasets.__all__ or not issubclass(getattr(datasets, name), datasets.VisionDataset):
-        raise DataError(f"torchvision knows no image data set {name!r}; names are spelt as CIFAR10, STL10, Flowers102")
+        near = nearest(name, datasets.__all__)
+        advice = f"did you mean {near!r}?" if near else "names are spelt as CIFAR10, STL10, Flowers102"
+        raise DataError(f"torchvision knows no image data set {name!r}; {advice}")
     return getattr(datasets, name)
 
 

@@ -200,7 +200,7 @@ def _existing(out: Path, fingerprint: str, overwrite: bool) -> Archive | None:
         index = read_index(out)
     except DataError as error:
         raise OutputError(f"{out} holds other files; choose a new folder") from error
-    if index["fingerprint"] == fingerprint:
+    if index.get("fingerprint") == fingerprint:
         try:
             return Archive.open(out)
         except DataError:  # damaged since; the fingerprint says that it can be made again
@@ -208,7 +208,7 @@ def _existing(out: Path, fingerprint: str, overwrite: bool) -> Archive | None:
     if overwrite:
         return None
     raise OutputError(
-        f"{out} holds an archive of another set, size or crop ({index['source']}, {index['size']} px); "
+        f"{out} holds an archive of another set, size or crop ({index.get('source')}, {index.get('size')} px); "
         "choose another folder or overwrite it"
     )
 

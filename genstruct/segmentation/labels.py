@@ -112,11 +112,16 @@ def save_labels(folder: Path, labels: Labels) -> None:
 
 
 def load_labels(folder: Path, archive: Archive) -> Labels | None:
-    """The labels that `save_labels` wrote for this archive, or None."""
+    """The labels that `save_labels` wrote for this archive, or None where there are none that can be used."""
     if not (folder / CONFIDENCE).exists():
         return None
-    masks = np.load(folder / LABELS, mmap_mode="r")
-    return Labels(replace(archive, masks=masks), torch.from_numpy(np.load(folder / CONFIDENCE)))
+    try:
+        masks, confidence = np.load(folder / LABELS, mmap_mode="r"), np.load(folder / CONFIDENCE)
+    except (OSError, ValueError, EOFError):  # gone or damaged since
+        return None
+    if masks.shape != archive.images.shape[:3] or masks.dtype != np.uint8 or confidence.shape != (len(archive),):
+        return None
+    return Labels(replace(archive, masks=masks), torch.from_numpy(confidence))
 
 
 def as_unit(pixels: UInt8[np.ndarray, "batch size size 3"], device: torch.device) -> Float[Tensor, "batch 3 size size"]:

@@ -6,7 +6,7 @@ When the layout changes, `FORMAT` goes up and `MIGRATIONS` gains the function th
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,11 @@ FORMAT = 1
 MIGRATIONS: dict[int, Callable[[Contents], Contents]] = {}
 """From a format number to the function that turns its contents into the next format's."""
 
+PARTS = ("networks", "averaged", "optimizers", "state", "sums", "config", "log_bytes")
+"""What a trainer writes and needs to continue."""
+
 FOLDER = "checkpoints"
+_DELETE = "delete it to continue from an older one"
 _SPARE_BYTES = 2**20  # what the file holds beside tensors: names, settings, zip directory
 
 
@@ -45,11 +49,16 @@ def save(path: Path, contents: Contents) -> None:
         raise OutputError(f"cannot write checkpoint {path}: {_first_line(error)}; free space or fix rights") from error
 
 
-def load(path: Path) -> Contents:
+def load(path: Path, parts: Sequence[str] = ()) -> Contents:
     """Read a checkpoint to the CPU and bring it to the current format.
 
+    Args:
+        path: The file.
+        parts: Keys that it must have.
+
     Raises:
-        CheckpointError: Not there, truncated, of another kind, of a newer format, or holding something other than data.
+        CheckpointError: Not there, truncated, of another kind, of a newer format, without one of `parts`, or holding
+            something other than data.
     """
     if not path.is_file():
         raise CheckpointError(f"no checkpoint at {path}")
@@ -59,9 +68,12 @@ def load(path: Path) -> Contents:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # zip, pickle, torch and (seeking before the start) system errors: no common class
         raise CheckpointError(
-            f"{path} is truncated or no checkpoint ({_first_line(error)}); delete it to continue from an older one"
+            f"{path} is truncated or no checkpoint ({_first_line(error).partition('. ')[0]}); {_DELETE}"
         ) from error
-    return _migrated(path, contents)
+    contents = _migrated(path, contents)
+    if missing := [part for part in parts if part not in contents]:
+        raise CheckpointError(f"{path} is damaged (it lacks {', '.join(missing)}); {_DELETE}")
+    return contents
 
 
 def load_networks(path: Path) -> dict[str, dict[str, torch.Tensor]]:
@@ -73,7 +85,7 @@ def load_networks(path: Path) -> dict[str, dict[str, torch.Tensor]]:
     file = latest(path) if path.is_dir() else path
     if file is None:
         raise CheckpointError(f"no checkpoint in {path}; is it the folder of a training?")
-    contents = load(file)
+    contents = load(file, ("networks", "averaged"))
     return {**contents["networks"], **contents["averaged"]}
 
 
@@ -119,6 +131,8 @@ def _migrated(path: Path, contents: object) -> Contents:
     if not isinstance(contents, dict) or contents.get("kind") != KIND:
         found = contents.get("kind") if isinstance(contents, dict) else type(contents).__name__
         raise CheckpointError(f"{path} is no checkpoint of a training (kind: {found}); give one from a run's folder")
+    if not isinstance(contents.get("format"), int):
+        raise CheckpointError(f"{path} is damaged (it has no format number); {_DELETE}")
     if contents["format"] > FORMAT:
         raise CheckpointError(
             f"{path} has checkpoint format {contents['format']}, this version reads up to {FORMAT}; update genstruct"

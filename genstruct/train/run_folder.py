@@ -168,7 +168,12 @@ def _plain(value: object) -> object:
 
 
 def _add_session(path: Path) -> None:
-    sessions = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+    try:
+        sessions = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else []
+        if not isinstance(sessions, list):
+            raise ValueError
+    except ValueError as error:  # no JSON, no text
+        raise OutputError(f"{path} is not a list of sessions; move it away, a new one is begun") from error
     _replace(path, json.dumps([*sessions, environment()], indent=1) + "\n")
 
 

@@ -196,7 +196,7 @@ class Trainer:
         if newest is not None and resume == "never":
             raise OutputError(f"{self.out} holds a training already ({newest.name}); give another folder or resume it")
         if newest is not None:
-            contents = checkpoint.load(newest)
+            contents = checkpoint.load(newest, checkpoint.PARTS)
             check_same_order(self.config, contents["config"])
             self._restore(contents)
             self._log_bytes = contents["log_bytes"]
@@ -206,7 +206,7 @@ class Trainer:
 
     def _branch(self, source: Path) -> None:
         """Start from a checkpoint of another run, whose earlier checkpoints are not here to go back to."""
-        self._restore(checkpoint.load(source))
+        self._restore(checkpoint.load(source, checkpoint.PARTS))
         images = self.state.images
         self.state.health = Health(confirmed=checkpoint.file_for(self.out, images).name, checked_at=images)
         self.sums = LogSums()
@@ -225,7 +225,7 @@ class Trainer:
         self._journal.tick(self.state)
         ill, health = self.state, self.state.health
         healthy = self.out / checkpoint.FOLDER / health.confirmed
-        contents = checkpoint.load(healthy)
+        contents = checkpoint.load(healthy, checkpoint.PARTS)
         distributed.barrier()  # all ranks have read before rank 0 writes
         if self.ranks.main:
             checkpoint.delete_after(healthy)

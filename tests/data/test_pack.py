@@ -176,7 +176,7 @@ def _fail(*_: object) -> None:
 def test_a_full_disk_is_said_before_anything_is_written(photos, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     before = _files(tmp_path)
-    with pytest.raises(OutputError, match="MiB needed, 0 free; make room"):
+    with pytest.raises(OutputError, match="64 MiB needed, 0 free; make room"):
         pack(open_source(photos), tmp_path / "packed", 16)
     assert _files(tmp_path) == before
 
@@ -203,6 +203,12 @@ def test_what_is_no_archive_or_a_newer_one_is_one_clear_line(photos, tmp_path):
     index = json.loads((tmp_path / "packed/index.json").read_text())
     (tmp_path / "packed/index.json").write_text(json.dumps(index | {"genstruct_archive": 99}))
     with pytest.raises(DataError, match="archive format 99, this version reads up to 1; update genstruct"):
+        Archive.open(tmp_path / "packed")
+    (tmp_path / "packed/index.json").write_text(json.dumps(index | {"genstruct_archive": "new"}))
+    with pytest.raises(DataError, match="not the index of a packed archive"):
+        Archive.open(tmp_path / "packed")
+    (tmp_path / "packed/index.json").write_text('{"genstruct_archive": 1, "names": []}')
+    with pytest.raises(DataError, match=r"damaged \(KeyError\('size'\)\); pack the archive again"):
         Archive.open(tmp_path / "packed")
     (tmp_path / "packed/index.json").write_text("{broken")
     with pytest.raises(DataError, match="not the index of a packed archive"):

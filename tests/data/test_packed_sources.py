@@ -265,8 +265,10 @@ def test_a_torchvision_set_is_opened_by_name():
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("CIFAR11", "knows no image data set 'CIFAR11'"),
+        ("CIFAR11", "knows no image data set 'CIFAR11'; did you mean 'CIFAR10'?"),
+        ("photos", "knows no image data set 'photos'; names are spelt as"),
         ("FakeData,colour=red", "knows no 'colour'; it takes size"),
+        ("FakeData,sise=3", "knows no 'sise'; did you mean 'size'?"),
         ("FakeData,size", "must be key=value"),
         ("CIFAR10,root={}", "cannot be opened .*check its options or allow its download"),
     ],

@@ -10,7 +10,16 @@ from genstruct.data.sample import Sample
 from genstruct.errors import ShapeError
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.labels import CONFIDENCE, Labels, as_unit, calibrate, label, load_labels, save_labels
+from genstruct.segmentation.labels import (
+    CONFIDENCE,
+    LABELS,
+    Labels,
+    as_unit,
+    calibrate,
+    label,
+    load_labels,
+    save_labels,
+)
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.supervise import (
     MaskLearning,
@@ -150,6 +159,11 @@ def test_labels_come_back_from_their_folder(labels, tmp_path):
     assert (read.archive.masks == labels.archive.masks).all()
     assert torch.equal(read.confidence, labels.confidence)
     assert sorted(p.name for p in (tmp_path / "round-1").iterdir()) == ["confidence.npy", "labels.npy"]
+    assert load_labels(tmp_path / "round-1", photos(19, 24)) is None  # of other photos
+    whole = (tmp_path / "round-1" / LABELS).read_bytes()
+    for cut in (whole[:50], whole[:500]):
+        (tmp_path / "round-1" / LABELS).write_bytes(cut)
+        assert load_labels(tmp_path / "round-1", photos(20, 24)) is None  # damaged labels are made again
     (tmp_path / "round-1" / CONFIDENCE).unlink()  # as if stopped between the two
     assert load_labels(tmp_path / "round-1", photos(20, 24)) is None
 

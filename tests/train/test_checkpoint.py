@@ -32,6 +32,23 @@ def test_a_truncated_checkpoint_is_one_clear_line(tmp_path, keep):
     assert str(path) in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda c: c.pop("state"), r"damaged \(it lacks state\); delete it to continue from an older one"),
+        (lambda c: c.update(format="1"), r"damaged \(it has no format number\); delete it"),
+    ],
+)
+def test_a_checkpoint_that_lacks_something_says_so(tmp_path, change, message):
+    trainer(tmp_path, images=4).run()
+    path = checkpoint.latest(tmp_path)
+    contents = torch.load(path, weights_only=True)
+    change(contents)
+    torch.save(contents, path)
+    with pytest.raises(CheckpointError, match=message):
+        trainer(tmp_path)
+
+
 def test_a_checkpoint_of_a_newer_format_asks_for_an_update(tmp_path):
     path = tmp_path / "a.pt"
     torch.save({"kind": checkpoint.KIND, "format": checkpoint.FORMAT + 1}, path)

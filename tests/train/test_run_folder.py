@@ -54,6 +54,21 @@ def test_a_folder_with_other_files_is_left_alone(tmp_path):
     assert len(list(tmp_path.iterdir())) == 4
 
 
+@pytest.mark.parametrize("content", ["{broken", '{"a": 1}'])
+def test_a_broken_list_of_sessions_is_said_and_not_replaced(tmp_path, content):
+    open_run(tmp_path, CONFIG)
+    (tmp_path / "environment.json").write_text(content)
+    with pytest.raises(OutputError, match=r"environment\.json is not a list of sessions; move it away"):
+        open_run(tmp_path, CONFIG)
+    assert (tmp_path / "environment.json").read_text() == content
+
+
+def test_a_configuration_that_is_none_is_said(tmp_path):
+    (tmp_path / "config.yaml").write_text("[1]")
+    with pytest.raises(OutputError, match="holds no settings of a run"):
+        open_run(tmp_path, CONFIG)
+
+
 def test_hidden_files_do_not_matter(tmp_path):
     (tmp_path / ".DS_Store").write_text("")
     assert not open_run(tmp_path, CONFIG).continued
