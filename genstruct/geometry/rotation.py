@@ -51,7 +51,10 @@ def from_six(columns: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
         columns: The first column, then the second; of any length and angle.
     """
     _check("columns", columns, (6,))
-    return roma.special_gramschmidt(columns.unflatten(-1, (2, 3)).mT, epsilon=1e-12)
+    pair = columns.unflatten(-1, (2, 3))
+    longest = pair.detach().abs().amax(-1, keepdim=True)  # squares of long columns would be infinite, of short ones 0
+    pair = pair / torch.where(longest > 0, longest, 1)
+    return roma.special_gramschmidt(pair.mT, epsilon=1e-12)
 
 
 def to_six(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 6"]:

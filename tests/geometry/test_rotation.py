@@ -63,10 +63,12 @@ def test_turns_about_the_axes_are_right_handed(about, axis):
     )
 
 
-def test_six_numbers_of_any_length_and_angle_give_rotations():
-    rotations = from_six(torch.randn(100, 6, generator=stream(), dtype=D))
-    torch.testing.assert_close(rotations.mT @ rotations, torch.eye(3, dtype=D).expand(100, 3, 3))
-    torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(100, dtype=D))
+@pytest.mark.parametrize("lengths", [(1, 1), (1e-30, 1e30), (1e30, 1e30), (1e-30, 1e-30)])
+def test_six_numbers_of_any_length_and_angle_give_rotations(lengths):
+    columns = torch.randn(100, 6, generator=stream()) * torch.tensor(lengths).repeat_interleave(3)
+    rotations = from_six(columns)
+    torch.testing.assert_close(rotations.mT @ rotations, torch.eye(3).expand(100, 3, 3))
+    torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(100))
 
 
 def test_the_distance_is_the_angle_of_the_turn():
