@@ -125,6 +125,15 @@ def test_the_level_is_that_of_differences_on_a_plane_that_runs_away(orthographic
     torch.testing.assert_close(found, longer.log2()[covered].clamp(min=0), atol=0.02, rtol=0)
 
 
+def test_levels_of_lists_for_each_item_are_those_of_a_shared_one():
+    v, faces = rectangle(0.3, 0.4, 7.2, 6.1)
+    v, uv = v.expand(2, -1, -1), random(4, 2)
+    lists = torch.stack([faces, faces])
+    shared = texture_level(v, uv, faces, rasterize(v, faces, (8, 9)), (64, 64))
+    own = texture_level(v, uv, lists, rasterize(v, lists, (8, 9)), (64, 64), lists)
+    assert torch.equal(shared, own) and shared.max() > 1
+
+
 def test_nothing_has_no_level():
     v, faces = rectangle(0, 0, 4, 4)
     fragments = rasterize(v, faces[:0], (4, 5))
