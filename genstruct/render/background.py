@@ -10,6 +10,7 @@ from torch import Tensor
 from genstruct.errors import ShapeError
 from genstruct.geometry.camera import Camera, viewpoint
 from genstruct.geometry.checks import check_float, check_size, check_together
+from genstruct.render.checks import full
 
 
 def crop_background(
@@ -46,5 +47,5 @@ def crop_background(
     x = left[:, None, None] + torch.arange(size[1], device=left.device, dtype=left.dtype) + 0.5
     y = top[:, None, None] + torch.arange(size[0], device=left.device, dtype=left.dtype)[:, None] + 0.5
     grid = torch.stack([x * 2 / width - 1 + 0 * y, y * 2 / height - 1 + 0 * x], -1)
-    image = image.expand(len(camera), -1, -1, -1)
+    image = full(image).expand(len(camera), -1, -1, -1)
     return F.grid_sample(image, grid.to(image.dtype), padding_mode="border", align_corners=False)

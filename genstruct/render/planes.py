@@ -58,6 +58,7 @@ def warp_plane(
     return warp_back(image, back, fill, samples)
 
 
+@full_precision
 def warp_back(
     image: Float[Tensor, "images channels height width"], back: Homography, fill: Fill = "zero", samples: int = 1
 ) -> Float[Tensor, "batch channels height width"]:
@@ -71,12 +72,16 @@ def warp_back(
             more than a pixel: what only shrinks in width is not blurred in height, and what does not shrink not at all.
 
     Raises:
-        ShapeError: Batch sizes that are neither equal nor 1.
+        ShapeError: Batch sizes that are neither equal nor 1, or another shape, type or device.
         ConfigError: Fewer than one sample, or an unknown `fill`.
     """
     if not isinstance(samples, int) or samples < 1:
         raise ConfigError(f"samples must be a whole number of at least 1, got {samples}")
     check_fill(fill)
+    check_float("image", image, "batch channels height width")
+    check_together({"image": image, "back": back.matrix})
+    if image.dtype != back.matrix.dtype:
+        raise ShapeError(f"image must be {back.matrix.dtype} like the homography, got {image.dtype}")
     sizes = {len(image), len(back.matrix)} - {1}
     if len(sizes) > 1:
         raise ShapeError(f"image {list(image.shape)} must have a batch of 1 or {len(back.matrix)}, like the planes")

@@ -220,6 +220,15 @@ def test_an_unknown_fill_is_refused(monkeypatch):
         warp_plane(torch.zeros(1, 3, 4, 4), FACING, TURN, Camera.orbit(0.0, 0.0, 3.0, 8.0, (4, 4)), "black")
 
 
+def test_half_precision_is_widened_and_other_types_are_refused(monkeypatch):
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    back = plane_homography(FACING, TURN, Camera.orbit(0.0, 0.0, 3.0, 8.0, (4, 4)))
+    image = torch.rand(1, 3, 4, 4).bfloat16()
+    torch.testing.assert_close(warp_back(image, back), image.float(), atol=1e-6, rtol=0)
+    with pytest.raises(ShapeError, match=r"image must be torch.float32 like the homography, got torch.float64"):
+        warp_back(image.double(), back)
+
+
 FACING, TURN = Plane.facing(0.0, 0.0), torch.eye(3)[None]
 
 
