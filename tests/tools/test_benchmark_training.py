@@ -35,7 +35,9 @@ def test_a_quick_run_measures_everything_and_writes_a_plot_and_json(tool, tmp_pa
     )
     assert training["ours"]["giga_multiply_adds_per_image"] < rare < often
     for row in results["masks"].values():
-        assert row["memory_after_import"] <= row["peak_memory"] <= row["peak_memory_refined"]
+        rounding = 1  # MiB: Linux adds up pages by processor, and a peak read later can be a little lower
+        assert row["memory_after_import"] <= row["peak_memory"] + rounding
+        assert row["peak_memory"] <= row["peak_memory_refined"] + rounding
         assert row["seconds_to_first_mask"] > 0
     assert set(results["masks"]) == {"2"}
     with Image.open(tmp_path / "training.png") as plot:
