@@ -108,16 +108,26 @@ def curve(args: argparse.Namespace) -> list[Point]:
     args.out.mkdir(parents=True, exist_ok=True)
     points = [Point(**json.loads(line)) for line in journal.read_text().splitlines()] if journal.exists() else []
     done = {(point.run, point.stage) for point in points}
+    for name, run, experiment, moment in chosen(args):
+        if (name, moment.stage) in done:
+            continue
+        print(f"{name}, {moment.stage}", file=sys.stderr)
+        points.append(measured(name, run, moment, experiment, args))
+        with journal.open("a") as file:
+            file.write(json.dumps(vars(points[-1])) + "\n")
+    return points
+
+
+def chosen(args: argparse.Namespace) -> list[tuple[str, Path, "SegmentationExperiment", Moment]]:
+    """All moments to score, with their runs. Raises ConfigError for a stage that no run has, before any work."""
+    found = []
     for name, run in named(args.runs).items():
         experiment = experiment_of(run)
-        for moment in moments(run, experiment, args.generator):
-            if (name, moment.stage) in done or (args.stages and moment.stage not in args.stages):
-                continue
-            print(f"{name}, {moment.stage}", file=sys.stderr)
-            points.append(measured(name, run, moment, experiment, args))
-            with journal.open("a") as file:
-                file.write(json.dumps(vars(points[-1])) + "\n")
-    return points
+        found += [(name, run, experiment, moment) for moment in moments(run, experiment, args.generator)]
+    there = list(dict.fromkeys(moment.stage for *_, moment in found))
+    if unknown := [stage for stage in args.stages or () if stage not in there]:
+        raise ConfigError(f"no stage of these runs is called {', '.join(unknown)}; they have {', '.join(there)}")
+    return [item for item in found if not args.stages or item[3].stage in args.stages]
 
 
 def named(runs: list[Path]) -> dict[str, Path]:
@@ -228,8 +238,6 @@ def main() -> int:
     """Score, print, write."""
     args = arguments()
     rows = summary(curve(args))
-    if not rows:
-        raise ConfigError(f"no stage of these runs is called {', '.join(args.stages)}")
     write(rows, args.out, str(args.truth))
     print(table(rows), end="")
     return 0
