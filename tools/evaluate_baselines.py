@@ -27,25 +27,33 @@ USES_TRUTH = {"mean": "masks of train", "grabcut-box": "boxes of val", "unet": "
 
 
 def evaluate(args: argparse.Namespace) -> "dict[str, dict[str, MaskReport]]":
-    """Reports by row and set (`val`, `offset`)."""
-    import torch  # here, so that --help need not wait for it
+    """Reports by row and set (`val`, `offset`); the folder of their masks appears whole or not at all."""
+    from genstruct.data.folders import appearing_folder, is_occupied  # here, so that --help need not wait for torch
+
+    if is_occupied(args.out):
+        raise OutputError(f"{args.out} already holds files; choose a new folder, or remove it first")
+    with appearing_folder(args.out) as out:
+        return rows(args, out)
+
+
+def rows(args: argparse.Namespace, out: Path) -> "dict[str, dict[str, MaskReport]]":
+    """Write masks of every row and score them."""
+    import torch
     from benchmarks.baselines import predictors, usable
 
     from genstruct.export.images import to_uint8, write_png
     from genstruct.export.offset import write_offset_set
     from genstruct.metrics.evaluation import score_mask_folder
 
-    if args.out.exists() and any(args.out.iterdir()):
-        raise OutputError(f"{args.out} already holds files; choose a new folder, or remove it first")
     sets = {"val": args.val}
     if args.offset:
-        write_offset_set(args.val, args.out / "offset-set", args.seed, args.limit, args.farthest)
-        sets["offset"] = args.out / "offset-set"
+        sets["offset"] = out / "offset-set"
+        write_offset_set(args.val, sets["offset"], args.seed, args.limit, args.farthest)
     reports: dict[str, dict[str, MaskReport]] = {}
     for row, predict in predictors(args.rows, args.train, args.minutes, args.seed):
         reports[row] = {}
         for name, place in sets.items():
-            folder, start = args.out / row / name, time.perf_counter()
+            folder, start = out / row / name, time.perf_counter()
             truths = usable(place)[: args.limit]
             for item in truths:
                 write_png(folder / f"{item.keys[0]}.png", to_uint8(torch.from_numpy(predict(item))))

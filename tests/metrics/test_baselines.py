@@ -2,6 +2,7 @@
 
 import json
 import runpy
+import signal
 import sys
 
 import numpy as np
@@ -55,3 +56,15 @@ def test_mistakes_are_one_line_and_status_two(labelled, tmp_path, monkeypatch, c
     assert "already holds files" in capsys.readouterr().err
     assert run(monkeypatch, "--train", labelled, "--val", labelled, "--out", tmp_path / "o", "--rows", "elipse") == 2
     assert "'elipse'" in capsys.readouterr().err
+
+
+def test_a_signal_leaves_nothing(labelled, tmp_path, monkeypatch, capsys):
+    def stopped(*_):
+        yield "first", lambda item: np.ones((48, 64), np.float32)
+        yield "second", lambda item: signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.syspath_prepend("tools")
+    monkeypatch.setattr("benchmarks.baselines.predictors", stopped)
+    assert run(monkeypatch, "--train", labelled, "--val", labelled, "--out", tmp_path / "out" / "rows") == 143
+    assert capsys.readouterr().err.endswith("\nevaluate_baselines: terminated\n")
+    assert list((tmp_path / "out").iterdir()) == []
