@@ -93,9 +93,10 @@ def render(
     margins. "none" has hard edges and no gradient from silhouettes.
 
     Relative errors of image gradients at 64 and 128 px, as `tools/check_gradients.py` measures them in four views, with
-    one sample a pixel, 2 x 2 samples, and margins: a sphere .03 and .02, .02 and .02, .10 and .04; a car of 4992
-    triangles .07 and .04, .04 and .02, .12 and .08; an airliner of 3346 .12 and .08, .08 and .04, .24 and .17; "none"
-    has 1 everywhere. Parts about as thin as a pixel, as planes have, are seen by chance: take `samples=2` for those.
+    one sample a pixel, 2 x 2 and 4 x 4 samples, and margins: a sphere .03 and .02, .02 and .02, .02 and .01, .10 and
+    .04; a car of 5510 triangles .07 and .04, .04 and .02, .02 and .01, .15 and .06; an airliner of 5585 .13 and .08,
+    .09 and .04, .05 and .03, .29 and .17; "none" has 1 everywhere. Parts about as thin as a pixel, as planes have, are
+    seen by chance: take `samples` of 2 or 4 for those.
 
     Args:
         mesh: A batch; a batch of one is shared by all cameras. Without a texture it is grey.
