@@ -10,7 +10,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genstruct.errors import ConfigError
+from genstruct.errors import ConfigError, OutputError
 from genstruct.train.signals import Stopped
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to `parser`."""
-    parser.usage = "genstruct train CONFIG [KEY=VALUE ...] --out RUN"
+    parser.usage = "genstruct train CONFIG [KEY=VALUE ...] --out RUN [--resume]"
     parser.epilog = (
         "example: genstruct train configs/segmentation/cars64.yaml data.root=photos train.images=2e6 --out runs/cars. "
         "The same command again continues a run that was stopped. Several GPUs: torchrun --nproc-per-node N "
@@ -29,6 +29,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="experiment file (YAML)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings that win over the file's")
     parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run: new, empty, or one to continue")
+    parser.add_argument(
+        "--resume", action="store_true", help="only continue: refuse a RUN that holds no run (also without: continue)"
+    )
     parser.add_argument(
         "--dry-run", action="store_true", help="print the settings and what would be trained, then stop"
     )
@@ -44,8 +47,7 @@ def run(args: argparse.Namespace) -> int:
             print(key_table(_load(args)))
         return 0
     experiment = _load(args)
-    if args.out is None and not args.dry_run:
-        raise ConfigError("--out RUN is missing: give the folder that the run is written to")
+    _check_out(args)
     from genstruct.train import distributed
 
     with distributed.joined() as ranks:
@@ -100,6 +102,15 @@ def key_table(experiment: "Experiment") -> str:
         about = f"{setting.help} ({setting.kind})".strip()
         lines += textwrap.wrap(about, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
+
+
+def _check_out(args: argparse.Namespace) -> None:
+    from genstruct.train.run_folder import CONFIG
+
+    if args.out is None and (args.resume or not args.dry_run):
+        raise ConfigError("--out RUN is missing: give the folder that the run is written to")
+    if args.resume and not (args.out / CONFIG).is_file():
+        raise OutputError(f"{args.out} holds no {CONFIG}, so there is no run to continue; begin one without --resume")
 
 
 def _load(args: argparse.Namespace) -> "Experiment":

@@ -42,7 +42,7 @@ class Toy:
             os.kill(os.getpid(), number)
             signal.signal(number, before)
             return False
-        out.mkdir()
+        out.mkdir(exist_ok=True)
         return True
 
 
@@ -76,6 +76,21 @@ def test_a_dry_run_trains_nothing(config, tmp_path, capsys):
     assert "root: bad" in capsys.readouterr().out
 
 
+def test_resume_continues_a_run_and_refuses_to_begin_one(config, tmp_path, capsys):
+    out = tmp_path / "run"
+    words = ["train", config, "--out", str(out), "--resume"]
+    for begun in (False, True):  # no folder, and a folder without a run
+        if begun:
+            out.mkdir()
+        assert main(words) == 2
+        line = f"{out} holds no config.yaml, so there is no run to continue; begin one without --resume"
+        assert capsys.readouterr().err == f"genstruct: error: {line}\n"
+        assert not out.exists() or not any(out.iterdir())
+    (out / "config.yaml").write_text("")
+    assert main([*words, "data.root=there"]) == 0
+    assert capsys.readouterr().out.endswith(f"done: {out}\n")
+
+
 @pytest.mark.parametrize(("name", "status"), [("SIGINT", 130), ("SIGTERM", 143)])
 def test_a_training_stopped_by_a_signal_ends_with_its_status(config, tmp_path, capsys, name, status):
     assert main(["train", config, f"data.root={name}", "--out", str(tmp_path / "run")]) == status
@@ -95,6 +110,7 @@ def test_help_after_a_configuration_lists_its_keys_with_value_type_and_unit(conf
     ("arguments", "message"),
     [
         ([], "--out RUN is missing: give the folder that the run is written to"),
+        (["--dry-run", "--resume"], "--out RUN is missing: give the folder that the run is written to"),
         (["--out", "run", "data.siez=3"], "data: unknown key 'siez'; did you mean 'size'?"),
         (["--out", "run", "--train.batch=many"], "train.batch: expected int, got 'many'"),
         (["--out", "run", "train.batch=0"], "train: batch must be at least 1, got 0"),
