@@ -54,7 +54,7 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--pred", type=Path, required=True, help="folder of 8-bit grey masks named like the images")
     parser.add_argument("--truth", type=Path, required=True, help="folder of masks, or metadata.jsonl, or its folder")
-    parser.add_argument("--threshold", type=fraction, default=0.5, help="a prediction above it is object, in [0, 1)")
+    parser.add_argument("--threshold", type=fraction, default=0.5, help="a prediction above it is object (0.5)")
     parser.add_argument("--resize", action="store_true", help="resize predictions of another size, not refuse them")
     parser.add_argument("--bootstrap", type=_count, default=1000, help="resamples for the intervals, 0 for none (1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
@@ -103,7 +103,9 @@ def _add_offset(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", metavar="FILE", default=None, help="write the result as JSON; - for standard output")
+    parser.add_argument(
+        "--json", metavar="FILE", nargs="?", const="-", help="write the result as JSON; without FILE to standard output"
+    )
 
 
 def _masks(args: argparse.Namespace) -> int:

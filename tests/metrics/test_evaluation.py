@@ -93,6 +93,16 @@ def test_the_table_shows_every_score_and_all_good_gives_status_zero(labelled, ca
     assert "2 instance groups" in shown
 
 
+def test_json_without_a_file_takes_the_place_of_the_table(labelled, capsys):
+    assert command("masks", "--json", "--pred", labelled / "masks", "--truth", labelled) == 0
+    assert json.loads(capsys.readouterr().out)["scored"] == 4
+    photos = labelled / "images"
+    for number in range(4):
+        save(photos / f"{number:05}.jpg", block(number, 12))
+    assert command("samples", "--samples", photos, "--real", photos, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 4
+
+
 def test_a_threshold_decides_what_is_object(labelled, tmp_path):
     for number in range(4):
         save(tmp_path / f"pred/{number:05}.png", (block(4, 14) // 255 * 100).astype(np.uint8))
