@@ -31,7 +31,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "box, confidence, or why there is none. A second run does what is missing. "
         "Status 0: all have a mask; 1: some have not; 2: none has."
     )
-    parser.add_argument("images", help="folder, image, .zip, .tar or shards ('s-{000..031}.tar'), LSUN folder")
+    parser.add_argument(
+        "images",
+        help="folder, image, .zip, .tar or shards ('s-{000..031}.tar'), LSUN folder, torchvision:NAME,key=value",
+    )
     parser.add_argument("--model", type=Path, required=True, metavar="RUN_OR_FILE", help="a run, or .safetensors")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder: new, empty or to be continued")
     parser.add_argument("--overlay", action="store_true", help="also write DIR/overlay: the object tinted, for looking")

@@ -55,6 +55,18 @@ def test_the_version_is_that_of_the_package(capsys):
     assert capsys.readouterr().out.strip() == f"genstruct {__version__}"
 
 
+def test_the_package_can_be_run_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "genstruct", "--version"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout.strip(), done.stderr) == (0, f"genstruct {__version__}", "")
+
+
+def test_help_names_all_sources_and_defaults(capsys):
+    main(["masks", "--help"])
+    assert "torchvision:NAME" in capsys.readouterr().out
+    main(["evaluate", "masks", "--help"])
+    assert "a prediction above it is object (0.5)" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_every_command_says_what_its_options_are(capsys, name):
     assert main([name, "--help"]) == 0
