@@ -7,6 +7,7 @@ When the layout changes, `FORMAT` goes up and `MIGRATIONS` gains the function th
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ def save(path: Path, contents: Contents) -> None:
 
     Raises:
         OutputError: The folder cannot be written or the disk is too full; an older file of that name stays as it was.
+            Whatever ends the writing, an interruption too, leaves no half file behind.
     """
     partial = path.with_name(path.name + ".partial")
     try:
@@ -44,8 +46,11 @@ def save(path: Path, contents: Contents) -> None:
             file.flush()
             os.fsync(file.fileno())
         partial.replace(path)
-    except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
-        partial.unlink(missing_ok=True)
+    except BaseException as error:  # also KeyboardInterrupt: half a file helps nobody
+        with suppress(OSError):  # where a parent is a file, nothing was written
+            partial.unlink(missing_ok=True)
+        if not isinstance(error, OSError | RuntimeError):  # torch reports a failed write as RuntimeError
+            raise
         raise OutputError(f"cannot write checkpoint {path}: {_first_line(error)}; free space or fix rights") from error
 
 

@@ -110,6 +110,27 @@ def test_a_disk_that_fills_up_while_writing_leaves_the_old_file(tmp_path, monkey
     assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
 
 
+def test_an_interruption_while_writing_leaves_no_half_file(tmp_path, monkeypatch):
+    checkpoint.save(tmp_path / "a.pt", CONTENTS)
+
+    def interrupted(contents, file):
+        file.write(b"half of it")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(torch, "save", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        checkpoint.save(tmp_path / "a.pt", {"number": 4})
+    assert [p.name for p in tmp_path.iterdir()] == ["a.pt"]
+
+
+@pytest.mark.parametrize("place", ["file/a.pt", "file/deep/a.pt"])
+def test_a_file_in_the_place_of_a_folder_is_one_clear_line(tmp_path, place):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(OutputError, match="cannot write checkpoint"):
+        checkpoint.save(tmp_path / place, CONTENTS)
+    assert (tmp_path / "file").read_text() == "mine"
+
+
 def test_networks_to_use_are_the_averaged_ones_where_there_are_any(tmp_path):
     run = trainer(tmp_path, images=16)
     run.run()
