@@ -44,10 +44,18 @@ def arguments() -> argparse.ArgumentParser:
     parser.add_argument("meshes", nargs="*", type=Path, help="mesh files to check, too")
     parser.add_argument("--sizes", type=int, nargs="+", default=[64, 128], help="of pictures, pixels (64 128)")
     parser.add_argument("--views", type=int, default=4, help="around each object (4)")
-    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS), help="columns (all)")
+    parser.add_argument("--methods", type=_methods, default=METHODS, help=f"columns, of {','.join(METHODS)} (all)")
     parser.add_argument("--only-files", action="store_true", help="leave the spheres out")
     parser.add_argument("--json", type=Path, help="file for the results")
     return parser
+
+
+def _methods(text: str) -> dict[str, tuple[str, int]]:
+    """Methods by name, of names with commas between: a list of words would swallow the files after it."""
+    names = [name.strip() for name in text.split(",")]
+    if unknown := [name for name in names if name not in METHODS]:
+        raise argparse.ArgumentTypeError(f"unknown method {unknown[0]!r}; choose of {','.join(METHODS)}")
+    return {name: METHODS[name] for name in names}
 
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
@@ -60,11 +68,10 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
     if not args.only_files:
         spheres = {"sphere": gradients.sphere(), "two spheres": gradients.two_spheres()}
         scenes = {**spheres, "two that touch": gradients.two_spheres(0.5), **scenes}
-    methods = {name: METHODS[name] for name in args.methods}
-    print(f"{'scene':24}{'triangles':>10}{'pixels':>8}" + "".join(f"{name:>16}" for name in methods))
+    print(f"{'scene':24}{'triangles':>10}{'pixels':>8}" + "".join(f"{name:>16}" for name in args.methods))
     errors: dict[str, Any] = {}
     for name, scene in scenes.items():
-        errors |= gradients.sweep({name: scene}, args.sizes, args.views, methods)
+        errors |= gradients.sweep({name: scene}, args.sizes, args.views, args.methods)
         for size, row in errors[name].items():
             cells = "".join(f"{value:16.4f}" for value in row.values())
             print(f"{name:24}{len(scene.mesh.faces):10}{size:8}{cells}", flush=True)
