@@ -1,10 +1,10 @@
-"""Colour changes of a batch, each image by its own amount. Draws come in as tensors: nothing here is random by itself,
-and real and made images can be given the very same change."""
+"""Changes of colour and place of a batch, each image by its own amount. Draws come in as tensors: nothing here is
+random by itself, and real and made images can be given the very same change."""
 
 import math
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 # Rows are grey and two chroma axes, all orthonormal: turning about grey changes hue, scaling the others saturation.
@@ -61,3 +61,34 @@ def change_contrast(
     low, high = images.amin((1, 2, 3), keepdim=True), images.amax((1, 2, 3), keepdim=True)
     changed = mean + (images - mean) * factor[:, None, None, None]
     return torch.minimum(torch.maximum(changed, low), high)
+
+
+def change_place(
+    images: Float[Tensor, "batch c h w"], draws: Float[Tensor, "batch 4"], reach: float, chance: float, mirrored: float
+) -> Float[Tensor, "batch c h w"]:
+    """Move some images by whole pixels and mirror some left to right; differentiable in the images.
+
+    What moves in is the image itself, reflected at its border: a fill of zeros would teach a discriminator that
+    straight black edges are normal, and those give away a layer that is cut off.
+
+    Args:
+        images: Any range.
+        draws: Uniform in [0, 1): offset to the right, offset down, whether to move this image, whether to mirror it.
+        reach: Largest offset, share of the size, below 1; offsets are rounded to whole pixels.
+        chance: Share of images that move.
+        mirrored: Share of images that are mirrored, before they move.
+    """
+    height, width = images.shape[-2:]
+    moves = (draws[:, 2] < chance).to(draws)
+    right = ((draws[:, 0] * 2 - 1) * reach * width * moves).round().long()
+    down = ((draws[:, 1] * 2 - 1) * reach * height * moves).round().long()
+    columns, rows = _reflected(width, right), _reflected(height, down)  # [batch, size]: where each pixel comes from
+    columns = torch.where(draws[:, 3:] < mirrored, width - 1 - columns, columns)
+    index = (rows[:, :, None] * width + columns[:, None]).flatten(1)[:, None].expand(-1, images.shape[1], -1)
+    return images.flatten(2).gather(2, index).view_as(images)
+
+
+def _reflected(size: int, offset: Int[Tensor, " batch"]) -> Int[Tensor, "batch size"]:
+    """The pixel that comes to each place when a line moves by less than its size, reflected at its end pixels."""
+    place = (torch.arange(size, device=offset.device) - offset[:, None]).abs()
+    return (size - 1) - ((size - 1) - place).abs()

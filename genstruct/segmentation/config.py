@@ -100,12 +100,22 @@ class PerturbConfig:
     """Strength of the colour change of real and made images before the discriminator."""
     colour_chance: float = 0.4
     """Share of images whose colours change."""
+    mirror: float = 0.0
+    """Share of images, real and made, that are mirrored before the discriminator, the i-th of both alike. Made pictures
+    do not learn to be mirrored from this, as they do from `flip`."""
+    translation: float = 0.0
+    """Largest move per axis of real and made images before the discriminator, share of the picture, the i-th of both
+    alike; what moves in is reflected. For small data sets, which a discriminator otherwise learns by heart."""
+    translation_chance: float = 0.4
+    """Share of images that move."""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.shift < 0.5:
-            raise ConfigError(f"perturb.shift is a share of the picture, from 0 to below 0.5, got {self.shift}")
+        for name in ("shift", "translation"):
+            if not 0 <= getattr(self, name) < 0.5:
+                value = getattr(self, name)
+                raise ConfigError(f"perturb.{name} is a share of the picture, from 0 to below 0.5, got {value}")
         check_bounds(self, "perturb", 1, 4, "real_frame")
-        check_bounds(self, "perturb", 0, 1, "background_contrast", "colour_chance")
+        check_bounds(self, "perturb", 0, 1, "background_contrast", "colour_chance", "mirror", "translation_chance")
         check_bounds(self, "perturb", 0, 3, "colour")
 
 

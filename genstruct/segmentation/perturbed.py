@@ -18,7 +18,7 @@ from genstruct.losses.adversarial import (
     reversal,
     zero_centred_penalty,
 )
-from genstruct.nn.augmentation import change_colour, change_contrast
+from genstruct.nn.augmentation import change_colour, change_contrast, change_place
 from genstruct.nn.discriminator import Discriminator
 from genstruct.render.layers import Layer, composite, shift_whole
 from genstruct.segmentation.config import PerturbedConfig
@@ -129,8 +129,13 @@ class PerturbedSegmentation:
         return random_view(batch.images, size, perturb.real_frame, step.draws.uniform("corner", 2), flipped)
 
     def _seen(self, images: Float[Tensor, "batch 3 h w"], step: Step) -> Float[Tensor, "batch 3 h w"]:
-        """What the discriminator sees: the same colour change for the i-th real and the i-th made image."""
+        """What the discriminator sees: the same move, mirror and colour change of the i-th real and i-th made image."""
         perturb = self.config.perturb
+        if perturb.mirror > 0 or perturb.translation > 0:
+            place = step.draws.uniform("place", 4)
+            images = change_place(
+                images, place, perturb.translation, perturb.translation_chance, mirrored=perturb.mirror
+            )
         if perturb.colour == 0 or perturb.colour_chance == 0:
             return images
         return change_colour(images, step.draws.uniform("colour", 5), perturb.colour, perturb.colour_chance)

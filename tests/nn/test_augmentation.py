@@ -1,11 +1,11 @@
-"""Colour changes: what they keep, and how far they go."""
+"""Changes of colour and place: what they keep, and how far they go."""
 
 import math
 
 import pytest
 import torch
 
-from genstruct.nn.augmentation import change_colour, change_contrast, colour_matrix
+from genstruct.nn.augmentation import change_colour, change_contrast, change_place, colour_matrix
 
 
 def stream(seed=0):
@@ -80,3 +80,51 @@ def test_contrast_stays_within_the_range_of_each_image(factor):
     if factor <= 1:  # nothing is clamped
         mean = images.mean((2, 3), keepdim=True)
         torch.testing.assert_close(changed, mean + factor * (images - mean))
+
+
+# Place
+
+
+def place(right=0.5, down=0.5, moves=0.0, mirror=0.9):
+    return torch.tensor([[right, down, moves, mirror]])
+
+
+def test_what_moves_in_is_the_reflected_image():
+    images = torch.arange(12.0).view(1, 1, 3, 4)
+    right = change_place(images, place(right=0.999), reach=0.5, chance=0.5, mirrored=0.5)  # 2 pixels
+    assert right[0, 0].tolist() == [[2, 1, 0, 1], [6, 5, 4, 5], [10, 9, 8, 9]]
+    up = change_place(images, place(down=0.0), reach=0.34, chance=0.5, mirrored=0.5)  # 1 pixel
+    assert up[0, 0].tolist() == [[4, 5, 6, 7], [8, 9, 10, 11], [4, 5, 6, 7]]
+
+
+def test_a_move_agrees_with_padding_by_reflection():
+    images, draws = torch.rand(6, 3, 8, 8, generator=stream()), torch.rand(6, 4, generator=stream(1))
+    moved = change_place(images, draws, reach=0.25, chance=1.0, mirrored=0.0)
+    padded = torch.nn.functional.pad(images, (2, 2, 2, 2), mode="reflect")
+    offsets = ((draws[:, :2] * 2 - 1) * 2).round().int().tolist()
+    assert len({tuple(offset) for offset in offsets}) > 3
+    for image, whole, (x, y) in zip(moved, padded, offsets, strict=True):
+        assert torch.equal(image, whole[:, 2 - y : 10 - y, 2 - x : 10 - x])
+
+
+def test_mirrored_images_are_mirrored_and_then_moved():
+    images = torch.rand(1, 3, 5, 6, generator=stream())
+    assert torch.equal(change_place(images, place(mirror=0.1), 0.0, 1.0, mirrored=0.5), images.flip(3))
+    both = change_place(images, place(right=0.1, mirror=0.1), 0.4, 1.0, mirrored=0.5)
+    assert torch.equal(both, change_place(images.flip(3), place(right=0.1), 0.4, 1.0, mirrored=0.5))
+    assert not torch.equal(both, images.flip(3))
+
+
+def test_about_the_wanted_shares_of_the_images_move_and_are_mirrored():
+    images, draws = torch.rand(400, 1, 8, 8, generator=stream()), torch.rand(400, 4, generator=stream(1))
+    moved = change_place(images, draws, reach=0.4, chance=0.3, mirrored=0.0)
+    mirrored = change_place(images, draws, reach=0.4, chance=0.0, mirrored=0.2)
+    for changed, share in ((moved, 0.3), (mirrored, 0.2)):
+        assert abs((changed != images).any(3).any(2).float().mean() - share) < 0.06
+    assert torch.equal(change_place(images, draws, 0.0, 1.0, 0.0), images)
+
+
+def test_a_change_of_place_passes_exact_gradients():
+    images = torch.rand(3, 2, 4, 5, generator=stream(), dtype=torch.float64).requires_grad_()
+    draws = torch.rand(3, 4, generator=stream(1))
+    assert torch.autograd.gradcheck(lambda x: change_place(x, draws, 0.4, 0.7, 0.5), (images,))

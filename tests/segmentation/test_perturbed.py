@@ -11,6 +11,7 @@ from genstruct.data.batches import Batches
 from genstruct.losses.adversarial import Objective
 from genstruct.losses.mask import information_leak, total_variation
 from genstruct.render.layers import shift_whole
+from genstruct.segmentation import perturbed
 from genstruct.segmentation.layered import Scene, centre_prior
 from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.train.method import Phase
@@ -230,6 +231,29 @@ def test_real_and_made_images_get_the_very_same_colour_change():
     assert not torch.equal(method._seen(images, step), images)
     plain = PerturbedSegmentation(perturbing(settings(), colour=0.0))
     assert plain._seen(images, step) is images
+
+
+def test_real_and_made_images_are_moved_and_mirrored_alike_and_only_where_asked():
+    step, images = step_at(GROWN), batch().images
+    for asked in ({"translation": 0.25, "translation_chance": 1.0}, {"mirror": 0.5}):
+        method = PerturbedSegmentation(perturbing(settings(), colour=0.0, **asked))
+        seen = method._seen(images, step)
+        assert torch.equal(seen, method._seen(images.clone(), step))
+        assert (seen != images).any() and set(seen.flatten().tolist()) <= set(images.flatten().tolist())
+    assert (seen != images).any(3).any(2).any(1).sum() < len(images)  # some are mirrored, some not
+    rest = PerturbedSegmentation(perturbing(settings(), colour=0.0, **asked))._seen(
+        images[4:], step_at(GROWN, first=4, count=4)
+    )
+    assert torch.equal(rest, seen[4:])  # a rank with the second half of the batch
+
+
+def test_every_phase_sees_moved_images(monkeypatch):
+    method = PerturbedSegmentation(perturbing(settings(updates="alternating"), translation=0.25))
+    calls = []
+    monkeypatch.setattr(perturbed, "change_place", lambda images, *rest, **named: calls.append(len(images)) or images)
+    for phase in method.phases:
+        method.compute(phase, batch(), step_at(0))
+    assert calls == [8, 8] * 3  # real and made, for the discriminator, the penalty and the generator
 
 
 def test_previews_show_layers_and_fit_any_number_of_pictures():

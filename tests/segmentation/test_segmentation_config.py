@@ -64,6 +64,8 @@ def test_generators_that_cannot_be_are_refused(change, message):
     [
         (lambda: PerturbConfig(shift=0.6), "perturb.shift"),
         (lambda: PerturbConfig(shift=-0.1), "perturb.shift"),
+        (lambda: PerturbConfig(translation=0.5), "perturb.translation is a share of the picture"),
+        (lambda: PerturbConfig(mirror=1.1), "perturb.mirror must be from 0 to 1"),
         (lambda: PerturbConfig(real_frame=0.9), "perturb.real_frame must be from 1 to 4, got 0.9"),
         (lambda: PerturbConfig(colour_chance=2.0), "perturb.colour_chance must be from 0 to 1"),
         (lambda: ObjectiveConfig(binarise=-1.0), "objective.binarise must be at least 0"),
