@@ -39,7 +39,8 @@ class TarSource(Source):
     """Image members of one or several uncompressed tar files, shard by shard, in alphabetical order of their paths.
 
     With several shards, names begin with the shard's own name, so that equal names in two shards stay apart. Members
-    whose path leaves the archive, links and devices are left out and noted; of two with one path the last counts.
+    whose path leaves the archive, links and devices are left out, which is a problem; of two with one path the last
+    counts.
 
     Raises:
         DataError: A shard that is not an uncompressed tar file.
@@ -49,15 +50,17 @@ class TarSource(Source):
         self._paths = paths
         self._members: dict[str, _Member] = {}
         notes: list[str] = []
+        problems: list[str] = []
         prefixes = _prefixes(paths)
         for number, path in enumerate(paths):
-            for name, member in _index(path, number, notes).items():
+            for name, member in _index(path, number, notes, problems).items():
                 self._members[prefixes[number] + name] = member
         has_metadata = any(PurePosixPath(name).name == FILE_NAME for name in self._members)
         chosen = (choose_images if has_metadata else choose_samples)(self._members, self.read_path)
         entries = [Entry(name, self._members[name].size, self._members[name].changed) for name in chosen.names]
         description = f"archive {paths[0]}" if len(paths) == 1 else f"{len(paths)} archives {paths[0]} to {paths[-1]}"
-        super().__init__(description, entries, chosen.records, notes + chosen.notes, max_pixels)
+        problems += chosen.problems
+        super().__init__(description, entries, chosen.records, notes + chosen.notes, max_pixels, problems)
 
     def read_path(self, path: str) -> bytes:
         member = self._members.get(path)
@@ -100,7 +103,7 @@ def choose_samples(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen
         if not is_hidden(path):
             ending = path.rpartition("/")[2].partition(".")[2]
             samples.setdefault(path.removesuffix(ending), {})[ending] = path
-    chosen = Chosen([], {}, [])
+    chosen = Chosen([], {}, [], [])
     for members in samples.values():
         pictures = {ending: path for ending, path in members.items() if is_image(path)}
         images = [path for ending, path in pictures.items() if _kind(ending) not in _COMPANIONS]
@@ -108,7 +111,7 @@ def choose_samples(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen
         companions = {_COMPANIONS[kind]: path for e, path in pictures.items() if (kind := _kind(e)) in _COMPANIONS}
         for image in images or pictures.values():
             chosen.names.append(image)
-            if record := _record(image, companions if images else {}, members.get("json"), read, chosen.notes):
+            if record := _record(image, companions if images else {}, members.get("json"), read, chosen.problems):
                 chosen.records[image] = record
     return chosen
 
@@ -119,7 +122,7 @@ def _kind(ending: str) -> str:
 
 
 def _record(
-    image: str, companions: dict[str, str], sidecar: str | None, read: Callable[[str], bytes], notes: list[str]
+    image: str, companions: dict[str, str], sidecar: str | None, read: Callable[[str], bytes], problems: list[str]
 ) -> Record | None:
     """What the other members of a sample say about its image."""
     fields: dict[str, object] = {}
@@ -129,17 +132,17 @@ def _record(
             # Paths in a sidecar are relative to wherever the shard was made; the sample has its own members.
             fields = {key: value for key, value in fields.items() if not key.endswith("file_name")}
         except (ImageError, ValueError, AttributeError, RecursionError) as error:
-            notes.append(f"{sidecar}: not a JSON object ({error}); it is left out")
+            problems.append(f"{sidecar}: not a JSON object ({error}); it is left out")
             fields = {}
     fields |= companions
     if not fields:
         return None
     record, complaints = parse_record(fields, image)
-    notes += [f"{sidecar or image}: {complaint}; the field is left out" for complaint in complaints]
+    problems += [f"{sidecar or image}: {complaint}; the field is left out" for complaint in complaints]
     return record
 
 
-def _index(path: Path, shard: int, notes: list[str]) -> dict[str, _Member]:
+def _index(path: Path, shard: int, notes: list[str], problems: list[str]) -> dict[str, _Member]:
     """Positions of the regular members of a tar file."""
     members: dict[str, _Member] = {}
     try:
@@ -149,16 +152,25 @@ def _index(path: Path, shard: int, notes: list[str]) -> dict[str, _Member]:
                 if member.isdir():
                     continue
                 if problem := _problem(member, name):
-                    notes.append(f"{path.name}: {member.name!r}: {problem}; it is left out")
+                    problems.append(f"{path.name}: {member.name!r}: {problem}; it is left out")
                     continue
                 if name in members:
                     notes.append(f"{path.name}: {name!r}: twice in the archive; the last one counts")
                 members[name] = _Member(shard, member.offset_data, member.size, int(member.mtime))
+            _check_end(path, archive.offset)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         if not members:
             raise DataError(f"{path}: {_not_a_tar(path, error)}") from error
-        notes.append(f"{path.name}: ends early ({error}); the {len(members)} members before are read")
+        problems.append(f"{path.name}: ends early ({error}); the {len(members)} members before are read")
     return members
+
+
+def _check_end(path: Path, offset: int) -> None:
+    """tarfile takes half a header, or none, for the end of a file; the format wants a block of zeros there."""
+    with path.open("rb") as file:
+        file.seek(offset)
+        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+            raise tarfile.ReadError("no end mark after its last whole member")
 
 
 def _problem(member: tarfile.TarInfo, name: str) -> str | None:

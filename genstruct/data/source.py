@@ -37,8 +37,10 @@ class Source:
         description: What it is, for reports.
         entries: The images.
         records: Metadata by name of the image, for some or all of them; paths in it are relative to the source.
-        notes: What was left out and why, one line each.
+        notes: Remarks on what was left out as it should be (files of other kinds, older copies), one line each.
         max_pixels: Larger pictures are refused (decompression bombs).
+        problems: What was lost and why (files, lines or fields of metadata), one line each; a command that met any ends
+            with status 1.
 
     Raises:
         DataError: There are no images.
@@ -51,14 +53,16 @@ class Source:
         records: Mapping[str, Record] | None = None,
         notes: Iterable[str] = (),
         max_pixels: int = MAX_PIXELS,
+        problems: Iterable[str] = (),
     ) -> None:
         self.description = description
         self.entries = tuple(entries)
         self.records = dict(records or {})
         self.notes = tuple(notes)
+        self.problems = tuple(problems)
         self.max_pixels = max_pixels
         if not self.entries:
-            reasons = "".join(f"; {note}" for note in self.notes[:3])
+            reasons = "".join(f"; {note}" for note in (self.problems + self.notes)[:3])
             raise DataError(f"{description} holds no images{reasons}; give a folder or an archive with image files")
 
     def __len__(self) -> int:

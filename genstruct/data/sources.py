@@ -29,13 +29,12 @@ class FolderSource(Source):
 
     def __init__(self, root: Path, max_pixels: int = MAX_PIXELS) -> None:
         self._root = root
-        notes: list[str] = []
-        files = dict(_walk(root, notes))
+        problems: list[str] = []
+        files = dict(_walk(root, problems))
         chosen = choose_images(files, self.read_path)
         entries = [Entry(name, files[name].st_size, files[name].st_mtime_ns) for name in chosen.names]
-        if not entries:
-            notes += _hints(files)
-        super().__init__(f"folder {root}", entries, chosen.records, notes + chosen.notes, max_pixels)
+        notes = chosen.notes if entries else _hints(files) + chosen.notes
+        super().__init__(f"folder {root}", entries, chosen.records, notes, max_pixels, problems + chosen.problems)
 
     def read_path(self, path: str) -> bytes:
         return _read_file(self._root / path, path)
@@ -97,7 +96,7 @@ def _read_file(file: Path, name: str) -> bytes:
         raise reading_error(name, error) from error
 
 
-def _walk(root: Path, notes: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(root: Path, problems: list[str]) -> Iterator[tuple[str, os.stat_result]]:
     """Plain files below `root`, links followed; a folder that a link leads back to is entered once."""
     seen: set[tuple[int, int]] = set()
     waiting = [""]
@@ -107,7 +106,7 @@ def _walk(root: Path, notes: list[str]) -> Iterator[tuple[str, os.stat_result]]:
             here = (root / below).stat()
             found = sorted(os.scandir(root / below), key=lambda item: item.name)
         except OSError as error:
-            notes.append(f"{below or root}: cannot be listed ({error.strerror}); its images are left out")
+            problems.append(f"{below or root}: cannot be listed ({error.strerror}); its images are left out")
             continue
         if (here.st_dev, here.st_ino) in seen:
             continue
@@ -115,21 +114,23 @@ def _walk(root: Path, notes: list[str]) -> Iterator[tuple[str, os.stat_result]]:
         visible = [item for item in found if not is_hidden(item.name)]
         folders = [item for item in visible if item.is_dir()]
         waiting += [f"{below}{item.name}/" for item in reversed(folders)]
-        yield from _plain_files(below, [item for item in visible if item not in folders], notes)
+        yield from _plain_files(below, [item for item in visible if item not in folders], problems)
 
 
-def _plain_files(below: str, found: list["os.DirEntry[str]"], notes: list[str]) -> Iterator[tuple[str, os.stat_result]]:
+def _plain_files(
+    below: str, found: list["os.DirEntry[str]"], problems: list[str]
+) -> Iterator[tuple[str, os.stat_result]]:
     """Without pipes, sockets and devices: reading one may never end."""
     for item in found:
         try:
             status = item.stat()
         except OSError as error:
-            notes.append(f"{below}{item.name}: cannot be read ({error.strerror}); it is left out")
+            problems.append(f"{below}{item.name}: cannot be read ({error.strerror}); it is left out")
             continue
         if stat.S_ISREG(status.st_mode):
             yield f"{below}{item.name}", status
         elif is_image(item.name):
-            notes.append(f"{below}{item.name}: not a plain file (a pipe, a socket or a device); it is left out")
+            problems.append(f"{below}{item.name}: not a plain file (a pipe, a socket or a device); it is left out")
 
 
 def _hints(files: dict[str, os.stat_result]) -> list[str]:

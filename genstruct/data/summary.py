@@ -31,7 +31,8 @@ class Summary:
         animated: Names of files of several frames, of which the first counts.
         masks: Number of images with a usable mask.
         wrong_masks: Name and reason of masks that are unreadable or of another size than their picture.
-        notes: What the source left out and why.
+        notes: What the source left out as it should.
+        problems: What was lost of the source and why: files, lines or fields of metadata.
         mean: The mean picture, each squeezed to 128 x 128 pixels; None where nothing is readable.
     """
 
@@ -45,6 +46,7 @@ class Summary:
     masks: int
     wrong_masks: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    problems: tuple[str, ...]
     mean: UInt8[np.ndarray, "128 128 3"] | None
 
     @property
@@ -98,6 +100,7 @@ def summarise(
         masks=sum(look.mask for look in looks),
         wrong_masks=_named(source, [look.mask_error for look in looks]),
         notes=source.notes,
+        problems=source.problems,
         mean=np.rint(total / len(good)).astype(np.uint8) if good else None,
     )
 

@@ -19,11 +19,12 @@ EXTENSIONS = _JPEG | _OTHERS | {".ppm", ".pgm", ".pbm", ".pnm"}
 
 @dataclass(frozen=True)
 class Chosen:
-    """The images of a tree in alphabetical order, what is known about them, and what was left out and why."""
+    """The images of a tree in alphabetical order, what is known about them, and notes and problems as of a `Source`."""
 
     names: list[str]
     records: dict[str, Record]
     notes: list[str]
+    problems: list[str]
 
 
 def choose_images(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen:
@@ -34,7 +35,7 @@ def choose_images(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen:
         read: Gives the bytes of a path; raises `ImageError`.
     """
     visible = sorted(path for path in paths if not is_hidden(path))
-    records, governed, notes = _read_metadata([p for p in visible if PurePosixPath(p).name == FILE_NAME], read)
+    records, governed, problems = _read_metadata([p for p in visible if PurePosixPath(p).name == FILE_NAME], read)
     names, unlisted, other = [], [], Counter()
     for path in visible:
         if path in records:
@@ -46,7 +47,7 @@ def choose_images(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen:
         else:
             unlisted.append(path)
     records, complaints = _present(records, set(visible))
-    return Chosen(names, records, [*notes, *complaints, *_left_out(unlisted, records, other)])
+    return Chosen(names, records, list(_left_out(unlisted, records, other)), problems + complaints)
 
 
 def is_image(path: str) -> bool:
@@ -68,18 +69,18 @@ def _read_metadata(files: list[str], read: Callable[[str], bytes]) -> tuple[dict
     """Records by image path, the folders they govern, and problems. A nearer file overrules a farther one."""
     records: dict[str, Record] = {}
     governed: set[str] = set()
-    notes: list[str] = []
+    problems: list[str] = []
     for file in sorted(files, key=lambda path: path.count("/")):
         folder = str(PurePosixPath(file).parent)
         try:
             metadata = parse_metadata(read(file), file)
         except ImageError as error:
-            notes.append(str(error))
+            problems.append(str(error))
             continue
-        notes += metadata.problems
+        problems += metadata.problems
         governed.add(folder)
         records |= {_below(folder, record.file_name): _moved(folder, record) for record in metadata.records}
-    return records, governed, notes
+    return records, governed, problems
 
 
 def _below(folder: str, path: str) -> str:
@@ -98,19 +99,19 @@ def _moved(folder: str, record: Record) -> Record:
 
 
 def _present(records: dict[str, Record], files: set[str]) -> tuple[dict[str, Record], list[str]]:
-    """The records whose image is there; the others become notes, as do masks and depths that are missing."""
-    kept, notes = {}, []
+    """The records whose image is there; the others are problems, as are masks and depths that are missing."""
+    kept, problems = {}, []
     for name, record in records.items():
         if name not in files:
-            notes.append(f"{name}: listed in the metadata, but there is no such file")
+            problems.append(f"{name}: listed in the metadata, but there is no such file")
             continue
         for key in ("mask_file_name", "depth_file_name"):
             path = getattr(record, key)
             if path is not None and path not in files:
-                notes.append(f"{name}: its {key} {path} is not there")
+                problems.append(f"{name}: its {key} {path} is not there")
                 record = replace(record, **{key: None})
         kept[name] = record
-    return kept, notes
+    return kept, problems
 
 
 def _left_out(unlisted: list[str], records: dict[str, Record], other: Counter[str]) -> Iterator[str]:

@@ -17,8 +17,8 @@ _LINK = 0o120000  # file type of a symbolic link in the upper half of a member's
 class ZipSource(Source):
     """Image members of a zip file, in alphabetical order of their paths.
 
-    Members whose path leaves the archive and links are left out and noted; of two members with one path the last
-    counts.
+    Members whose path leaves the archive and links are left out, which is a problem; of two members with one path the
+    last counts.
 
     Raises:
         DataError: Not a zip file, or damaged.
@@ -32,9 +32,10 @@ class ZipSource(Source):
         self._lock = threading.Lock()  # the members share one file position
         self._members: dict[str, zipfile.ZipInfo] = {}
         notes: list[str] = []
+        problems: list[str] = []
         for member in self._file.infolist():
             if problem := _problem(member):
-                notes.append(f"{member.filename!r}: {problem}; it is left out")
+                problems.append(f"{member.filename!r}: {problem}; it is left out")
             elif not member.is_dir():
                 if member.filename in self._members:
                     notes.append(f"{member.filename!r}: twice in the archive; the last one counts")
@@ -42,7 +43,8 @@ class ZipSource(Source):
         chosen = choose_images(self._members, self.read_path)
         entries = [self._entry(name) for name in chosen.names]
         try:
-            super().__init__(f"archive {path}", entries, chosen.records, notes + chosen.notes, max_pixels)
+            problems += chosen.problems
+            super().__init__(f"archive {path}", entries, chosen.records, notes + chosen.notes, max_pixels, problems)
         except DataError:
             self.close()
             raise

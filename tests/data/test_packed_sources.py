@@ -62,7 +62,7 @@ def test_members_whose_path_leaves_the_archive_are_left_out_and_named(make, tmp_
     path = make([*((name, encoded(photo(9))) for name in hostile), *FILES.items()])
     with open_source(path) as source:
         assert source.names == tuple(sorted(FILES))
-        assert sum("leaves the archive; it is left out" in note for note in source.notes) == len(hostile)
+        assert sum("leaves the archive; it is left out" in note for note in source.problems) == len(hostile)
         assert all(not name.startswith("..") for name in source.names)
     assert sorted(tmp_path.rglob("*")) == sorted([*before, path])  # nothing was extracted
 
@@ -85,7 +85,7 @@ def test_links_in_a_tar_are_left_out(tmp_path):
             archive.addfile(info)
     source = open_source(path)
     assert source.names == tuple(sorted(FILES))
-    assert sum("not a plain file" in note for note in source.notes) == 3
+    assert sum("not a plain file" in note for note in source.problems) == 3
     assert source.read(0) == FILES["a/0.png"]  # the hard link of the same name did not take its place
 
 
@@ -97,7 +97,7 @@ def test_links_in_a_zip_are_left_out(tmp_path):
         archive.writestr(info, "/etc/passwd")
     with open_source(path) as source:
         assert source.names == tuple(sorted(FILES))
-        assert source.notes == ("'soft.png': a link; it is left out",)
+        assert source.problems == ("'soft.png': a link; it is left out",)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")  # zipfile's own, while the test writes such a file
@@ -106,6 +106,7 @@ def test_of_two_members_with_one_path_the_last_counts(make):
         assert source.names == ("a.png",)
         assert np.array_equal(source.image(0), photo(2))
         assert "twice in the archive; the last one counts" in source.notes[0]
+        assert source.problems == ()
 
 
 def test_metadata_inside_an_archive_keeps_masks_from_being_images(make):
@@ -140,7 +141,7 @@ def test_a_truncated_tar_gives_the_members_that_are_whole(tmp_path):
         offsets = {member.name: member.offset_data for member in archive}
     path.write_bytes(path.read_bytes()[: offsets["bb/1.png"] + 50])
     source = open_source(path)
-    assert "set.tar: ends early" in source.notes[0]
+    assert "set.tar: ends early" in source.problems[0]
     assert [source.read(number) for number in range(3)] == [FILES[name] for name in sorted(FILES)[:3]]
     with pytest.raises(ImageError, match=r"bb/1\.png: the archive ends after 50 of its"):
         source.read(3)
@@ -200,8 +201,8 @@ def test_samples_of_a_web_data_set_keep_image_mask_and_fields_together(tmp_path)
     assert np.array_equal(source.mask(0), photo(0)[..., 0])
     assert source.mask(1) is None
     assert np.array_equal(source.mask(2), photo(2)[..., 0])
-    assert source.notes[0].startswith('000.json: azimuth must be a number, got "north"')
-    assert source.notes[1].startswith("001.json: not a JSON object")
+    assert source.problems[0].startswith('000.json: azimuth must be a number, got "north"')
+    assert source.problems[1].startswith("001.json: not a JSON object")
 
 
 def test_shards_of_a_range_are_read_in_order_and_equal_names_stay_apart(tmp_path):

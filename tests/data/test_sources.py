@@ -39,6 +39,7 @@ def test_other_files_and_hidden_files_are_left_out_and_said(tmp_path):
     source = open_source(tmp_path)
     assert source.names == ("a.png",)
     assert source.notes == ("files that are not images by their name are left out: 1 .txt",)
+    assert source.problems == ()
 
 
 def test_links_are_followed_but_not_in_circles(tmp_path):
@@ -48,7 +49,7 @@ def test_links_are_followed_but_not_in_circles(tmp_path):
     (tmp_path / "set/gone.png").symlink_to(tmp_path / "nowhere.png")
     source = open_source(tmp_path / "set")
     assert source.names == ("a.png", "more/b.png")
-    assert source.notes == ("gone.png: cannot be read (No such file or directory); it is left out",)
+    assert source.problems == ("gone.png: cannot be read (No such file or directory); it is left out",)
 
 
 def test_a_pipe_among_the_images_is_left_out_and_said(tmp_path):
@@ -56,7 +57,7 @@ def test_a_pipe_among_the_images_is_left_out_and_said(tmp_path):
     os.mkfifo(tmp_path / "b.png")
     source = open_source(tmp_path)
     assert source.names == ("a.png",)
-    assert source.notes == ("b.png: not a plain file (a pipe, a socket or a device); it is left out",)
+    assert source.problems == ("b.png: not a plain file (a pipe, a socket or a device); it is left out",)
 
 
 def test_folders_may_be_deeper_than_python_may_recurse(tmp_path):
@@ -127,7 +128,7 @@ def test_masks_listed_in_the_metadata_are_not_taken_for_images(tmp_path):
     lines = [{"file_name": f"images/{n}.png", "mask_file_name": f"masks/{n}.png"} for n in range(3)]
     source = open_source(_labelled(tmp_path, lines))
     assert source.names == ("images/0.png", "images/1.png", "images/2.png")
-    assert source.notes == ()
+    assert source.notes == source.problems == ()
     assert np.array_equal(source.mask(1), photo(1)[..., 0])
 
 
@@ -145,8 +146,8 @@ def test_a_wrong_line_never_lets_a_mask_in_as_an_image(tmp_path):
     lines = [{"file_name": "images/0.png", "mask_file_name": "masks/0.png"}, {"mask_file_name": "masks/1.png"}]
     source = open_source(_labelled(tmp_path, lines))
     assert source.names == ("images/0.png",)
-    assert source.notes[0].startswith("metadata.jsonl line 2: file_name must be")
-    assert source.notes[1].startswith(
+    assert source.problems[0].startswith("metadata.jsonl line 2: file_name must be")
+    assert source.notes[0].startswith(
         "4 image files that the metadata does not list are left out, the first images/1.png"
     )
 
@@ -156,5 +157,5 @@ def test_what_the_metadata_lists_but_is_not_there_is_said(tmp_path):
     source = open_source(_labelled(tmp_path, lines))
     assert source.names == ("images/0.png",)
     assert source.mask(0) is None
-    assert "images/0.png: its mask_file_name masks/7.png is not there" in source.notes
-    assert "images/8.png: listed in the metadata, but there is no such file" in source.notes
+    assert "images/0.png: its mask_file_name masks/7.png is not there" in source.problems
+    assert "images/8.png: listed in the metadata, but there is no such file" in source.problems
