@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genstruct.cli.arguments import positive
+from genstruct.cli.printable import printable
 from genstruct.cli.progress import progress_bar
 
 if TYPE_CHECKING:
@@ -26,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of the command to `parser`."""
     parser.description = (
         "Read every image once and print count, sizes, modes, duplicates and files that cannot be read. "
-        "Status 0: all can be read; 1: some cannot; 2: none can."
+        "Status 0: all can be read; 1: some cannot, or files or lines of metadata were left out; 2: none can."
     )
     parser.add_argument(
         "images",
@@ -53,7 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print the summary, pack if asked to. Status 0: all images can be read; 1: some cannot; 2: none can."""
+    """Print the summary, pack if asked to. Status 0: all can be read; 1: some cannot or were left out; 2: none can."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")  # remarks on broken EXIF blocks and the like, file by file
         return _run(args)
@@ -83,7 +84,7 @@ def _run(args: argparse.Namespace) -> int:
         _print_pack(console, report, args)
     if not summary.readable:
         return 2
-    return int(bool(summary.unreadable or summary.wrong_masks or (report and report.skipped)))
+    return int(bool(summary.problems or summary.unreadable or summary.wrong_masks or (report and report.skipped)))
 
 
 def _pack(source: "Source", args: argparse.Namespace) -> "PackReport":
@@ -106,10 +107,11 @@ def _print_summary(console: "Console", summary: "Summary") -> None:
         "masks": f"{summary.masks} in the metadata" if summary.masks else "none",
     }
     for title, value in rows.items():
-        console.print(f"{title:<12}{value}", markup=False)
+        console.print(f"{title:<12}{printable(value)}", markup=False)
     _print_list(console, "cannot be used", [reason for _, reason in summary.unreadable])
     _print_list(console, "masks that cannot be used", [reason for _, reason in summary.wrong_masks])
     _print_list(console, "same content", [" = ".join(group) for group in summary.duplicates])
+    _print_list(console, "left out of the set", summary.problems)
     _print_list(console, "notes", summary.notes)
 
 
@@ -129,7 +131,7 @@ def _print_pack(console: "Console", report: "PackReport | None", args: argparse.
         return
     size, count = report.archive.size, len(report.archive)
     done = "is there already" if report.reused else "written"
-    console.print(f"packed      {args.pack} {done}: {count} images of {size} x {size} px", markup=False)
+    console.print(f"packed      {printable(args.pack)} {done}: {count} images of {size} x {size} px", markup=False)
     _print_list(console, f"smaller than {size} px, enlarged", report.enlarged)
     _print_list(console, "left out", [reason for _, reason in report.skipped])
 
@@ -139,7 +141,7 @@ def _print_list(console: "Console", title: str, lines: Sequence[str]) -> None:
         return
     console.print(f"{title} ({len(lines)}):", markup=False)
     for line in lines[:SHOWN]:
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {printable(line)}", markup=False)
     if len(lines) > SHOWN:
         console.print(f"  ... and {len(lines) - SHOWN} more (--json lists all)", markup=False)
 
@@ -157,6 +159,7 @@ def _as_json(summary: "Summary", report: "PackReport | None") -> dict[str, objec
         "masks": summary.masks,
         "wrong_masks": dict(summary.wrong_masks),
         "notes": summary.notes,
+        "problems": summary.problems,
     }
     if report is not None:
         content["packed"] = {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ParamSpec
 
+from genstruct.cli.printable import printable
 from genstruct.errors import GenstructError
 from genstruct.train.signals import Stopped, interrupted_by_signals
 
@@ -52,11 +53,11 @@ def ending(name: str, advice: str = "", debug: bool = False) -> Callable[[Callab
 
 
 def one_line(error: BaseException) -> str:
-    """The message of an error without line breaks."""
+    """The message of an error without line breaks and what else a terminal would obey."""
     if isinstance(error, OSError) and error.strerror:
         place = f"{error.filename}: " if error.filename else ""
-        return f"{place}{error.strerror}"
-    return " ".join(str(error).split())
+        return printable(f"{place}{error.strerror}")
+    return printable(" ".join(str(error).split()))
 
 
 def _line_and_status(error: BaseException, number: int, advice: str) -> tuple[str, int]:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genstruct.cli.arguments import fraction, positive
+from genstruct.cli.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -191,7 +192,7 @@ def _show_samples(console: "Console", report: "SampleReport") -> None:
 def _show_failures(failures: list["Failure"], done: int) -> None:
     """One line each on standard error, up to a number that can be read."""
     for failure in failures[:SHOWN_FAILURES]:
-        print(f"{failure.name}: {failure.why}", file=sys.stderr)
+        print(printable(f"{failure.name}: {failure.why}"), file=sys.stderr)
     if len(failures) > SHOWN_FAILURES:
         print(f"... and {len(failures) - SHOWN_FAILURES} more (all are in the --json result)", file=sys.stderr)
     if failures:

@@ -3,12 +3,13 @@
 import argparse
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genstruct.cli.arguments import fraction, positive
+from genstruct.cli.printable import printable
 from genstruct.cli.progress import progress_bar
 from genstruct.errors import OutputError
 
@@ -29,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Write for each image an 8-bit soft mask of its own size (OUT/NAME.png) and a line of OUT/masks.jsonl: area, "
         "box, confidence, or why there is none. A second run does what is missing. "
-        "Status 0: all have a mask; 1: some have not; 2: none has."
+        "Status 0: all have a mask; 1: some have not, or files or lines of metadata were left out; 2: none has."
     )
     parser.add_argument(
         "images",
@@ -60,7 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write masks. Status 0: all images have one; 1: some have not; 2: none has."""
+    """Write masks. Status 0: all images have one; 1: some have not or were left out; 2: none has."""
     from genstruct.data.sources import open_source
     from genstruct.segmentation.predict import MaskOptions, extract_masks
 
@@ -70,12 +71,20 @@ def run(args: argparse.Namespace) -> int:
         args.batch, refine, args.overlay, args.cutout, args.threshold, args.overwrite, workers=args.workers
     )
     with open_source(args.images, max_pixels=args.max_megapixels * 1_000_000) as source:
-        for note in source.notes[:SHOWN_NOTES]:
-            print(f"note: {note}", file=sys.stderr)
+        _print_remarks("left out", source.problems)
+        _print_remarks("note", source.notes)
         with _progress() as on_record:
             report = extract_masks(predictor, source, args.out, options, on_record)
-    print(_told(report, args.out))
-    return _status(report)
+    print(printable(_told(report, args.out, len(source.problems))))
+    return _status(report, len(source.problems))
+
+
+def _print_remarks(kind: str, lines: Sequence[str]) -> None:
+    """Up to `SHOWN_NOTES` lines on the error stream, and how many more there are."""
+    for line in lines[:SHOWN_NOTES]:
+        print(f"{kind}: {printable(line)}", file=sys.stderr)
+    if len(lines) > SHOWN_NOTES:
+        print(f"{kind}: {len(lines) - SHOWN_NOTES} more (genstruct data --json lists all)", file=sys.stderr)
 
 
 def _check_apart(images: str, out: Path) -> None:
@@ -103,22 +112,24 @@ def _progress() -> "Iterator[Callable[[MaskRecord, int, int], None]]":
 
         def show(record: "MaskRecord", done: int, total: int) -> None:
             if record.error is not None:
-                console.print(f"{record.file_name}: {record.error}", markup=False)
+                console.print(printable(f"{record.file_name}: {record.error}"), markup=False)
             count(done, total)
 
         yield show
 
 
-def _told(report: "MaskReport", out: Path) -> str:
+def _told(report: "MaskReport", out: Path, problems: int) -> str:
     parts = [f"{report.made} masks written to {out}"]
     if report.there:
         parts.append(f"{report.there} were there")
     if report.failed:
         parts.append(f"{report.failed} images have none (see {out / 'masks.jsonl'})")
+    if problems:
+        parts.append(f"{problems} problems of the set itself (see above)")
     return "; ".join(parts)
 
 
-def _status(report: "MaskReport") -> int:
-    if not report.failed:
-        return 0
-    return 1 if report.made + report.there else 2
+def _status(report: "MaskReport", problems: int) -> int:
+    if not report.made + report.there:
+        return 2
+    return int(bool(report.failed or problems))

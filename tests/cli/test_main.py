@@ -123,6 +123,8 @@ def test_overrides_may_have_dashes_and_stand_anywhere(toy):
     [
         (DataError("photos: nothing\nthere"), "genstruct: error: photos: nothing there"),
         (PermissionError(13, "Permission denied", "/x/y"), "genstruct: error: /x/y: Permission denied"),
+        (PermissionError(13, "Permission denied", "/x\x1b[2J"), "genstruct: error: /x\\x1b[2J: Permission denied"),
+        (DataError("a\x1b[2J\u202eb is no image"), "genstruct: error: a\\x1b[2J\\u202eb is no image"),
         (OSError(28, "No space left on device"), "genstruct: error: No space left on device"),
     ],
 )

@@ -87,6 +87,26 @@ def test_bad_images_are_one_line_each_and_status_1_or_2_if_there_is_nothing_else
     assert masks(bad, model, tmp_path / "none") == 2
 
 
+def test_members_that_leave_an_archive_are_told_and_give_status_1(photos, model, tmp_path, capsys):
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(photos / "a.jpg", "a.jpg")
+        archive.writestr("../a.jpg", (photos / "a.jpg").read_bytes())
+    for made in ("1 masks written", "0 masks written"):  # the set is no better the second time
+        assert masks(path, model, tmp_path / "out") == 1
+        told = capsys.readouterr()
+        assert told.err.startswith("left out: '../a.jpg': a path that has control characters or leaves the archive")
+        assert made in told.out and "1 problems of the set itself" in told.out
+
+
+def test_an_image_with_an_escape_sequence_in_its_name_is_one_plain_line(photos, model, tmp_path, capsys):
+    (photos / "x\x1b[31m\ny.jpg").write_bytes(b"no")
+    assert masks(photos, model, tmp_path / "out") == 1
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1
+    assert told.startswith("x\\x1b[31m\\ny.jpg: not an image")
+
+
 def test_a_second_run_is_told_to_have_nothing_to_do(photos, model, tmp_path, capsys):
     masks(photos, model, tmp_path / "out")
     capsys.readouterr()

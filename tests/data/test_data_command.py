@@ -1,6 +1,10 @@
 import argparse
+import io
 import json
+import os
+import tarfile
 import time
+import zipfile
 
 import numpy as np
 import pytest
@@ -82,6 +86,55 @@ def test_names_with_brackets_are_printed_as_they_are(tmp_path, capsys):
     (tmp_path / "[bold]x[/bold].png").write_bytes(b"no")
     assert _run(tmp_path) == 1
     assert "[bold]x[/bold].png: not an image" in capsys.readouterr().out
+
+
+def test_a_name_cannot_command_the_terminal_or_fake_a_line(tmp_path, capsys):
+    (tmp_path / "a\x1b[2J\nb.png").write_bytes(b"no")
+    (tmp_path / os.fsdecode(b"\xff.png")).write_bytes(b"no")
+    (tmp_path / "screen\u202fshot.png").write_bytes(b"no")
+    fill(tmp_path, ["ok.png"])
+    assert _run(tmp_path) == 1
+    printed = capsys.readouterr().out
+    assert "\\x1b" in printed and "\x1b" not in printed
+    assert "  a\\x1b[2J\\nb.png: not an image" in printed
+    assert "  \\udcff.png: not an image" in printed
+    assert "  screen\u202fshot.png: not an image" in printed  # a narrow space does no harm
+
+
+def test_what_a_set_lost_gives_status_1_and_what_was_left_out_rightly_0(tmp_path, capsys):
+    fill(tmp_path, ["a.png", "b.png"])
+    (tmp_path / "readme.txt").write_text("hello")
+    assert _run(tmp_path) == 0
+    assert "notes (1):" in capsys.readouterr().out
+    (tmp_path / "metadata.jsonl").write_text('{"file_name": "a.png"}\n{"file_name": 3}\n')
+    assert _run(tmp_path) == 1
+    printed = capsys.readouterr().out
+    assert "left out of the set (1):\n  metadata.jsonl line 2: file_name must be" in printed
+    assert _run(tmp_path, "--json") == 1
+    assert json.loads(capsys.readouterr().out)["problems"][0].startswith("metadata.jsonl line 2")
+
+
+def test_archives_that_lost_members_give_status_1(tmp_path, capsys):
+    with zipfile.ZipFile(tmp_path / "hostile.zip", "w") as archive:
+        archive.writestr("a.png", encoded(photo(0)))
+        archive.writestr("../evil.png", encoded(photo(1)))
+    assert _run(tmp_path / "hostile.zip") == 1
+    assert "leaves the archive; it is left out" in capsys.readouterr().out
+    with tarfile.open(tmp_path / "cut.tar", "w") as archive:
+        for number in range(2):
+            data = encoded(photo(number))
+            info = tarfile.TarInfo(f"{number}.png")
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    with tarfile.open(tmp_path / "cut.tar") as archive:
+        second = archive.getmembers()[1].offset
+    whole = (tmp_path / "cut.tar").read_bytes()
+    assert _run(tmp_path / "cut.tar") == 0
+    for there in (second + 600, second + 100, second):  # in the middle of a picture, of a header, and between members
+        (tmp_path / "cut.tar").write_bytes(whole[:there])
+        capsys.readouterr()
+        assert _run(tmp_path / "cut.tar") == 1
+        assert "cut.tar: ends early" in capsys.readouterr().out
 
 
 def test_the_command_packs_and_writes_the_mean(mixed, tmp_path, capsys):
