@@ -31,6 +31,10 @@ class GeneratorConfig:
     """Latent features of each layer alone; 0 gives both layers the same code (the published generator)."""
     style: int = 128
     """Features of the style vectors."""
+    mapping_layers: int = 2
+    """Layers of each network that maps a code to a style (published: 8)."""
+    mapping_rate: float = 0.1
+    """Learning rate of these layers, as a multiple of the generator's (published: 0.01)."""
     widths: tuple[int, ...] = (96, 64, 48, 24, 16)
     """Channels of each layer's generator at 4, 8, 16, 32, ... pixels."""
     discriminator_widths: tuple[int, ...] = (96, 64, 48, 32, 16)
@@ -42,6 +46,8 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "generator", 1, math.inf, "widths", "discriminator_widths", "style", "size", "start_size")
+        check_bounds(self, "generator", 1, 64, "mapping_layers")
+        check_bounds(self, "generator", 1e-6, 1, "mapping_rate")
         check_bounds(self, "generator", 0, math.inf, "shared_latent", "layer_latent", "stage_images")
         sizes = self.sizes
         for name, widths in (("widths", self.widths), ("discriminator_widths", self.discriminator_widths)):
@@ -151,6 +157,9 @@ class ObjectiveConfig:
     """Share of the training at which the binarisation starts to rise."""
     binarise_until: float = 0.5
     """Share of the training at which it has its full weight."""
+    shifted_mask: bool = False
+    """Area hinges and binarisation look at the mask as it is after the shift (published), where what has left the
+    picture no longer counts; otherwise at the mask before it."""
     border: float = 2.0
     """Weight of the mask on the frame of the picture."""
     border_width: float = 0.0625

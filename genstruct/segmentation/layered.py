@@ -63,8 +63,8 @@ class LayeredGenerator(nn.Module):
         widths = dict(zip(config.sizes, config.widths, strict=False))
         self.latent_sizes = (config.shared_latent, config.layer_latent)
         code = config.shared_latent + config.layer_latent
-        self.map_background = Mapping(code, config.style)
-        self.map_foreground = Mapping(code, config.style)
+        self.map_background = Mapping(code, config.style, config.mapping_layers, config.mapping_rate)
+        self.map_foreground = Mapping(code, config.style, config.mapping_layers, config.mapping_rate)
         self.background = Synthesis(widths, 3, config.style)
         self.foreground = Synthesis(widths, 4, config.style)
 

@@ -116,11 +116,15 @@ class PerturbedSegmentation:
             factor = step.draws.uniform("contrast", low=1 - reach, high=1 + reach)[: len(mask)]
             background = change_contrast(background, factor)
         if perturb.shift > 0:
-            reach = perturb.shift * mask.shape[-1]
-            offset = step.draws.uniform("shift", 2, low=-reach, high=reach)[: len(mask)].round()
-            moved = shift_whole(torch.cat([foreground, mask], 1), offset)
+            moved = self._shifted(torch.cat([foreground, mask], 1), step)
             foreground, mask = moved[:, :3], moved[:, 3:]
         return composite(background, [Layer(foreground, mask)])
+
+    def _shifted(self, layer: Float[Tensor, "batch c size size"], step: Step) -> Float[Tensor, "batch c size size"]:
+        """The object's layer, or its mask, where this step moves it."""
+        reach = self.config.perturb.shift * layer.shape[-1]
+        offset = step.draws.uniform("shift", 2, low=-reach, high=reach)[: len(layer)].round()
+        return shift_whole(layer, offset)
 
     def _real(self, batch: Sample, step: Step) -> Float[Tensor, "batch 3 size size"]:
         """Real images at the present resolution, cropped at random from a slightly larger frame."""
@@ -203,17 +207,22 @@ class PerturbedSegmentation:
         return objective.penalty + (objective.penalty_end - objective.penalty) * share
 
     def _structure(self, scene: Scene, step: Step) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
-        """The terms that rule out degenerate masks, on the unshifted layers."""
+        """The terms that rule out degenerate masks: on the layers before the shift, except where `shifted_mask` wants
+        area and binarisation of the mask after it. Logs are of the mask before it."""
         objective, mask = self.config.objective, scene.mask
         size = mask.shape[-1]
         framed = mask_losses.border(mask, max(1, round(objective.border_width * size)))
         grey = mask_losses.binarisation(mask)
-        hinges = mask_losses.minimum_area(mask, objective.minimum_area) + mask_losses.maximum_area(
-            mask, objective.maximum_area
+        moves = objective.shifted_mask and self.config.perturb.shift > 0
+        placed = self._shifted(mask, step) if moves else mask
+        hinges = mask_losses.minimum_area(placed, objective.minimum_area) + mask_losses.maximum_area(
+            placed, objective.maximum_area
         )
         rise = (step.fraction - objective.binarise_from) / max(objective.binarise_until - objective.binarise_from, 1e-9)
         loss = objective.area_weight * hinges + objective.border * framed
-        loss = loss + objective.binarise * min(max(rise, 0.0), 1.0) * grey
+        loss = loss + objective.binarise * min(max(rise, 0.0), 1.0) * (
+            mask_losses.binarisation(placed) if moves else grey
+        )
         loss = loss + objective.saturation * scene.saturation
         if objective.leak > 0:
             leak = mask_losses.information_leak(scene.background, scene.foreground, mask)

@@ -61,6 +61,18 @@ def test_either_part_of_the_code_may_be_left_out(shared, own):
     assert scenes(generator).picture.shape == (4, 3, 16, 16)
 
 
+def test_codes_become_styles_in_so_many_layers_at_their_own_rate():
+    torch.manual_seed(0)
+    deep = LayeredGenerator(replace(GENERATOR, style=64, mapping_layers=8, mapping_rate=0.01))
+    plain = LayeredGenerator(GENERATOR)
+    for network, depth, rate in ((deep, 8, 0.01), (plain, 2, 0.1)):
+        for mapping in (network.map_background, network.map_foreground):
+            assert [layer.lr for layer in mapping.layers] == [rate] * depth
+    style = deep.map_background(torch.randn(500, 8))
+    assert 0.3 < style.square().mean() < 3  # the variance lives through eight layers
+    assert scenes(deep).picture.std(0).mean() > 1e-3
+
+
 def test_a_prior_is_added_to_the_logits_alone(generator):
     z = torch.randn(2, generator.latent_size)
     plain, pushed = generator(z, 8), generator(z, 8, prior=2.0)

@@ -148,6 +148,25 @@ def test_structure_terms_are_weighted_sums():
     assert loss.item() == pytest.approx(3 * 0.25 + 5 * 8 / 48 + 7 * 0.5, rel=1e-5)
 
 
+def test_area_and_binarisation_look_at_the_shifted_mask_where_asked():
+    asked = settings(minimum_area=0.5, area_weight=3.0, binarise=1.0, border=5.0, leak=0.0, saturation=0.0)
+    asked = replace(asked, objective=replace(asked.objective, binarise_until=0.0))
+    before, after = (
+        PerturbedSegmentation(replace(asked, objective=replace(asked.objective, shifted_mask=shifted)))
+        for shifted in (False, True)
+    )
+    step = step_at(GROWN)
+    mask = torch.zeros(8, 1, 16, 16)
+    mask[..., 4:12, :2] = 0.75  # at the left side, so that shifts to the left push it out of the picture
+    scene = replace(before._scene(step), logits=mask.logit(eps=1e-7))
+    moved = shift_whole(scene.mask, step.draws.uniform("shift", 2, low=-2.0, high=2.0).round())
+    assert moved.mean() < 0.9 * scene.mask.mean()
+    (plain, logs), (loss, same) = (method._structure(scene, step) for method in (before, after))
+    terms = [3 * (0.5 - m.mean()) + torch.minimum(m, 1 - m).mean() for m in (scene.mask, moved)]
+    torch.testing.assert_close(loss - plain, terms[1] - terms[0])
+    assert logs.keys() == same.keys() and all(torch.equal(logs[name], same[name]) for name in logs)
+
+
 # Perturbation
 
 

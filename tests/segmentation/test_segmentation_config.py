@@ -64,6 +64,8 @@ def test_generators_that_cannot_be_are_refused(change, message):
     [
         (lambda: PerturbConfig(shift=0.6), "perturb.shift"),
         (lambda: PerturbConfig(shift=-0.1), "perturb.shift"),
+        (lambda: GeneratorConfig(mapping_layers=0), "generator.mapping_layers must be from 1 to 64, got 0"),
+        (lambda: GeneratorConfig(mapping_rate=0.0), "generator.mapping_rate must be from"),
         (lambda: PerturbConfig(translation=0.5), "perturb.translation is a share of the picture"),
         (lambda: PerturbConfig(mirror=1.1), "perturb.mirror must be from 0 to 1"),
         (lambda: PerturbConfig(real_frame=0.9), "perturb.real_frame must be from 1 to 4, got 0.9"),
