@@ -140,10 +140,11 @@ def read_mask(path: Path) -> Float[Tensor, "1 1 height width"]:
             f"{path}: a mask is a grey picture, this one has transparency ({image.mode}); is it a cut-out?"
         )
     if image.mode.startswith("I;16") or image.mode == "I":
-        values = np.asarray(image).astype(np.float32) / 65535
+        values, white = np.array(image, np.float32), 65535
     else:
-        values = np.asarray(image.convert("L"), np.float32) / 255
-    return torch.from_numpy(values.clip(0, 1))[None, None]
+        values, white = np.array(image.convert("L"), np.float32), 255
+    values /= white  # in place, as masks of a hundred megapixels are scored too
+    return torch.from_numpy(values.clip(0, 1, out=values))[None, None]
 
 
 def read_picture(path: Path) -> Image.Image:

@@ -4,8 +4,10 @@ import math
 
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from genstruct.errors import ShapeError
+from genstruct.metrics import segmentation
 from genstruct.metrics.segmentation import boundary_f, check_pair, confusion, f_beta_curve
 
 
@@ -130,6 +132,54 @@ def test_boundary_f_agrees_with_a_plain_loop_over_points(tolerance):
     precision, recall = share_near(edges, wanted, radius), share_near(wanted, edges, radius)
     expected = 2 * precision * recall / (precision + recall)
     assert boundary_f(prediction, truth, tolerance=tolerance).item() == pytest.approx(expected)
+
+
+def disc_by_windows(points, radius):
+    """Places within the radius of a point, column of the disc by column."""
+    near = torch.zeros_like(points)
+    height, width = points.shape[1:]
+    for dx in range(-int(radius), int(radius) + 1):
+        reach = int(math.sqrt(radius * radius - dx * dx))
+        for image, y, x in points.nonzero().tolist():
+            if 0 <= x + dx < width:
+                near[image, max(0, y - reach) : min(height, y + reach + 1), x + dx] = True
+    return near
+
+
+@pytest.mark.parametrize("piece", [1 << 18, 40, 1])
+@pytest.mark.parametrize("radius", [1.0, 1.45, math.sqrt(2), 5.0, math.nextafter(math.sqrt(26), 0), 11.3, 80.0])
+def test_places_near_a_boundary_are_those_of_the_disc_around_each_point(radius, piece, monkeypatch):
+    monkeypatch.setattr(segmentation, "PIECE", piece)
+    for seed, (height, width), share in ((0, (23, 17), 0.01), (1, (9, 31), 0.05), (2, (1, 12), 0.1), (3, (14, 1), 0.1)):
+        points = torch.rand(2, height, width, generator=torch.Generator().manual_seed(seed)) < share
+        assert torch.equal(segmentation._within(points, radius), disc_by_windows(points, radius))
+
+
+def test_scores_do_not_depend_on_the_pieces_they_are_counted_in(monkeypatch):
+    prediction, truth = noise(10), noise(11).round()
+    whole = [f_beta_curve(prediction, truth), confusion(prediction, truth).iou(), boundary_f(prediction, truth)]
+    monkeypatch.setattr(segmentation, "PIECE", 50)
+    pieces = [f_beta_curve(prediction, truth), confusion(prediction, truth).iou(), boundary_f(prediction, truth)]
+    assert all(torch.equal(one, other) for one, other in zip(whole, pieces, strict=True))
+
+
+class Operations(TorchDispatchMode):
+    """Counts the operations on tensors."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.count += 1
+        return function(*args, **(kwargs or {}))
+
+
+def test_boundary_f_makes_no_more_passes_for_a_wider_reach():
+    counts = []
+    for tolerance in (0.01, 0.5):
+        with Operations() as operations:
+            boundary_f(square(20, 40, 20, 40, 100), square(21, 44, 20, 40, 100), tolerance=tolerance)
+        counts.append(operations.count)
+    assert counts[0] == counts[1] > 10
 
 
 def test_a_boundary_off_by_less_than_the_tolerance_is_perfect_and_by_more_is_not():
