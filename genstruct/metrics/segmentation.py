@@ -134,13 +134,12 @@ def boundary_f(
     If neither mask has a boundary the score is 1 where they are equal and 0 where not.
     """
     check_pair(prediction, truth)
-    predicted, actual = prediction[:, 0] > threshold, truth[:, 0] > 0.5
-    radius = max(1.0, tolerance * math.hypot(*actual.shape[1:]))
-    edges, wanted = _corners(predicted), _corners(actual)
+    radius = max(1.0, tolerance * math.hypot(*truth.shape[2:]))
+    same = ((prediction > threshold) == (truth > 0.5)).flatten(1).all(1)
+    edges, wanted = _corners(prediction[:, 0] > threshold), _corners(truth[:, 0] > 0.5)
     precision = _share(edges & _within(wanted, radius), edges)
     recall = _share(wanted & _within(edges, radius), wanted)
     neither = ~(edges.flatten(1).any(1) | wanted.flatten(1).any(1))
-    same = (predicted == actual).flatten(1).all(1)
     return torch.where(neither, same.double(), _ratio(2 * precision * recall, precision + recall, neither))
 
 
@@ -204,7 +203,7 @@ def _within(points: Bool[Tensor, "batch h w"], radius: float) -> Bool[Tensor, "b
     """
     batch, height, width = points.shape
     reach = _reaches(min(radius, math.hypot(height, width)), points.device)
-    stretches, near = torch.empty_like(points, dtype=torch.int32), torch.empty_like(points)
+    stretches, near = torch.empty_like(points, dtype=reach.dtype), torch.empty_like(points)
     rows, columns = _share_of_piece(batch * width), _share_of_piece(batch * height)
     for stretch, part in zip(stretches.split(rows, 1), points.split(rows, 1), strict=True):
         distance = _distance_in_row(part, len(reach) - 1)
@@ -218,7 +217,7 @@ def _within(points: Bool[Tensor, "batch h w"], radius: float) -> Bool[Tensor, "b
 def _reaches(radius: float, device: torch.device) -> Int[Tensor, " distances"]:
     """Half the height of a disc at whole distances from its centre, up to the first at which there is none: -1."""
     distances = torch.arange(int(radius) + 1, dtype=torch.float64, device=device)
-    half = (radius * radius - distances.square()).sqrt().int()
+    half = (radius * radius - distances.square()).sqrt().to(torch.int16 if radius < 1 << 15 else torch.int32)
     return torch.cat([half, half.new_tensor([-1])])
 
 
