@@ -1,6 +1,7 @@
 """A style-modulated image generator that grows: every resolution adds to a picture that was already there."""
 
 import itertools
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -26,19 +27,38 @@ class Mapping(nn.Module):
 
 class Level(nn.Module):
     """Twice the resolution: a convolution before upsampling (a quarter of the work), one after, and what it adds to
-    the output. `added` starts at zero, so that a level that grows in changes nothing at first."""
+    the output. `added` starts at zero, so that a level that grows in changes nothing at first. So do the strengths of
+    noise, by channel; there are none without `noise`."""
 
-    def __init__(self, inputs: int, width: int, outputs: int, style: int) -> None:
+    def __init__(self, inputs: int, width: int, outputs: int, style: int, noise: bool = False) -> None:
         super().__init__()
         self.before = ModulatedConv(inputs, width, style)
         self.after = ModulatedConv(width, width, style)
         self.added = ModulatedConv(width, outputs, style, size=1, demodulate=False, zero=True)
+        if noise:
+            self.strength_before = nn.Parameter(torch.zeros(width))
+            self.strength_after = nn.Parameter(torch.zeros(width))
 
     def forward(
-        self, x: Float[Tensor, "batch inputs h w"], style: Float[Tensor, "batch style"]
+        self,
+        x: Float[Tensor, "batch inputs h w"],
+        style: Float[Tensor, "batch style"],
+        noise: Sequence[Float[Tensor, "noises 1 _ _"]] = (),
     ) -> Float[Tensor, "batch width h2 w2"]:
-        x = upsample(leaky(self.before(x, style)))
-        return leaky(self.after(x, style))
+        before = self.before(x, style)
+        if noise:
+            before = add_noise(before, self.strength_before, noise[0])
+        after = self.after(upsample(leaky(before)), style)
+        if noise:
+            after = add_noise(after, self.strength_after, noise[1])
+        return leaky(after)
+
+
+def add_noise(
+    x: Float[Tensor, "batch channels h w"], strength: Float[Tensor, " channels"], noise: Float[Tensor, "noises 1 h w"]
+) -> Float[Tensor, "batch channels h w"]:
+    """One picture of noise onto all channels, each by its own learned strength (Karras et al. 2019, section 2)."""
+    return x + (strength[:, None, None] * noise).to(x.dtype)
 
 
 class Synthesis(nn.Module):
@@ -48,23 +68,56 @@ class Synthesis(nn.Module):
         widths: Channels by resolution, for example `{4: 96, 8: 96, 16: 48, 32: 24}`.
         outputs: Channels of the picture.
         style: Features of the style vector.
+        noise: Seed of the noise that is added where none is given; None makes a network without noise.
     """
 
-    def __init__(self, widths: dict[int, int], outputs: int, style: int) -> None:
+    def __init__(self, widths: dict[int, int], outputs: int, style: int, noise: int | None = None) -> None:
         super().__init__()
+        noisy = noise is not None
         self.constant = nn.Parameter(torch.randn(1, widths[4], 4, 4))
         self.first = ModulatedConv(widths[4], widths[4], style)
         self.picture = ModulatedConv(widths[4], outputs, style, size=1, demodulate=False)
         self.levels = nn.ModuleDict()
         for size in sorted(widths)[1:]:
-            self.levels[str(size)] = Level(widths[size // 2], widths[size], outputs, style)
+            self.levels[str(size)] = Level(widths[size // 2], widths[size], outputs, style, noisy)
+        self.fixed: list[str] = []  # names of the buffers with noise that is used where none is given
+        if noise is not None:
+            self.strength = nn.Parameter(torch.zeros(widths[4]))
+            rng = torch.Generator().manual_seed(noise)
+            for number, side in enumerate(self.noise_sizes(max(widths))):
+                self.fixed.append(f"noise_{number}")
+                self.register_buffer(self.fixed[-1], torch.randn(1, 1, side, side, generator=rng), persistent=False)
 
-    def forward(self, style: Float[Tensor, "batch style"], size: int) -> Float[Tensor, "batch outputs size size"]:
-        x = leaky(self.first(self.constant.expand(len(style), -1, -1, -1), style))
+    def noise_sizes(self, size: int) -> list[int]:
+        """Pixels of each picture of noise that goes into one of `size` pixels: the first convolution at 4, and two for
+        each level; each is as large as what its convolution gives."""
+        sizes = [int(resolution) for resolution in self.levels if int(resolution) <= size]
+        return [4, *(side for resolution in sizes for side in (resolution // 2, resolution))]
+
+    def forward(
+        self,
+        style: Float[Tensor, "batch style"],
+        size: int,
+        noise: Sequence[Float[Tensor, "noises 1 _ _"]] | None = None,
+    ) -> Float[Tensor, "batch outputs size size"]:
+        """Make pictures.
+
+        Args:
+            style: From `Mapping`.
+            size: Resolution, pixels.
+            noise: Standard normal, `[batch, 1, side, side]` for each of `noise_sizes`; otherwise a fixed one. For
+                networks that have noise.
+        """
+        if noise is None:
+            noise = [getattr(self, name) for name in self.fixed]
+        x = self.first(self.constant.expand(len(style), -1, -1, -1), style)
+        if noise:
+            x = add_noise(x, self.strength, noise[0])
+        x = leaky(x)
         picture = self.picture(x, style)
-        for resolution, level in self.levels.items():
+        for number, (resolution, level) in enumerate(self.levels.items()):
             if int(resolution) > size:
                 break
-            x = level(x, style)
+            x = level(x, style, noise[1 + 2 * number : 3 + 2 * number])
             picture = upsample(picture) + level.added(x, style)
         return picture

@@ -35,6 +35,9 @@ class GeneratorConfig:
     """Layers of each network that maps a code to a style (published: 8)."""
     mapping_rate: float = 0.1
     """Learning rate of these layers, as a multiple of the generator's (published: 0.01)."""
+    noise: bool = False
+    """Add noise to what each convolution gives, every pixel its own, by strengths that are learned from 0 (published).
+    Samples and pairs draw theirs; previews and inversion use one fixed noise."""
     widths: tuple[int, ...] = (96, 64, 48, 24, 16)
     """Channels of each layer's generator at 4, 8, 16, 32, ... pixels."""
     discriminator_widths: tuple[int, ...] = (96, 64, 48, 32, 16)

@@ -9,11 +9,15 @@ from torch import Tensor, nn
 from genstruct.nn.generator import Mapping, Synthesis
 from genstruct.render.layers import Layer, composite
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig
+from genstruct.train.randomness import Draws
 
 # Sigmoid of +-6 is within 0.0025 of 0 and 1: masks can be crisp, but a wrong pixel can still change its mind.
 LOGIT_RANGE = 6.0
 # tanh(2) = 0.964: within +-2 nearly all colours can be made, and every pixel still has a gradient.
 COLOUR_RANGE = 2.0
+
+# Pictures of noise for the background's generator and for the object's; see `Synthesis.forward`.
+Noise = tuple[list[Tensor], list[Tensor]]
 
 
 @dataclass(frozen=True)
@@ -65,8 +69,10 @@ class LayeredGenerator(nn.Module):
         code = config.shared_latent + config.layer_latent
         self.map_background = Mapping(code, config.style, config.mapping_layers, config.mapping_rate)
         self.map_foreground = Mapping(code, config.style, config.mapping_layers, config.mapping_rate)
-        self.background = Synthesis(widths, 3, config.style)
-        self.foreground = Synthesis(widths, 4, config.style)
+        self.noisy = config.noise
+        seeds = (0, 1) if config.noise else (None, None)
+        self.background = Synthesis(widths, 3, config.style, seeds[0])
+        self.foreground = Synthesis(widths, 4, config.style, seeds[1])
 
     @property
     def latent_size(self) -> int:
@@ -74,18 +80,36 @@ class LayeredGenerator(nn.Module):
         shared, layer = self.latent_sizes
         return shared + 2 * layer
 
-    def forward(self, z: Float[Tensor, "batch latent"], size: int, prior: Tensor | float = 0.0) -> Scene:
+    def draw_noise(self, draws: Draws, size: int) -> Noise | None:
+        """Noise for scenes of `size` pixels, one for each row of `draws`; None for a generator without noise."""
+        if not self.noisy:
+            return None
+        sides = self.background.noise_sizes(size)
+        background, foreground = (
+            [draws.normal(f"noise_{layer}_{number}", 1, side, side) for number, side in enumerate(sides)]
+            for layer in ("background", "foreground")
+        )
+        return background, foreground
+
+    def forward(
+        self,
+        z: Float[Tensor, "batch latent"],
+        size: int,
+        prior: Tensor | float = 0.0,
+        noise: Noise | None = None,
+    ) -> Scene:
         """Make scenes.
 
         Args:
             z: Standard normal codes.
             size: Resolution, pixels.
             prior: Added to the mask logits (a centre prior early in training).
+            noise: From `draw_noise`; otherwise a generator with noise uses a fixed one.
         """
         latents = Latents.split(z, *self.latent_sizes)
         style_b = self.map_background(torch.cat([latents.shared, latents.background], 1))
         style_f = self.map_foreground(torch.cat([latents.shared, latents.foreground], 1))
-        return self.decode(style_b, style_f, size, prior)
+        return self.decode(style_b, style_f, size, prior, noise)
 
     def decode(
         self,
@@ -93,10 +117,12 @@ class LayeredGenerator(nn.Module):
         style_foreground: Float[Tensor, "batch style"],
         size: int,
         prior: Tensor | float = 0.0,
+        noise: Noise | None = None,
     ) -> Scene:
         """Make scenes from styles (inversion looks for these)."""
-        background = self.background(style_background, size).float()
-        foreground = self.foreground(style_foreground, size).float()
+        noise_background, noise_foreground = noise or (None, None)
+        background = self.background(style_background, size, noise_background).float()
+        foreground = self.foreground(style_foreground, size, noise_foreground).float()
         logits = LOGIT_RANGE * torch.tanh((foreground[:, 3:] + prior) / LOGIT_RANGE)
         excess = torch.cat([background, foreground[:, :3]], 1).abs().sub(COLOUR_RANGE).relu().square().mean((1, 2, 3))
         return Scene(to_colour(background), to_colour(foreground[:, :3]), logits, excess)

@@ -64,9 +64,10 @@ def make_pairs(
     device = next(generator.parameters()).device
     images, masks, kept, drawn = [], [], 0, 0
     while kept < config.count:
-        z = Draws(seed, drawn, 0, batch, batch, device).normal("pairs", generator.latent_size)
+        draws = Draws(seed, drawn, 0, batch, batch, device)
+        z = draws.normal("pairs", generator.latent_size)
         with torch.no_grad():
-            scene = generator(z, size, prior)
+            scene = generator(z, size, prior, generator.draw_noise(draws, size))
         good = usable(scene, config)
         images.append(to_bytes(scene.picture[good]))
         masks.append(to_bytes(scene.mask[good]))

@@ -99,9 +99,9 @@ class PerturbedSegmentation:
     # Pictures for the discriminator
 
     def _scene(self, step: Step) -> Scene:
-        generator = self.networks["generator"]
+        generator, size = self.networks["generator"], self.config.generator.size_at(step.images)
         z = step.draws.normal("latents", generator.latent_size)
-        return generator(z, self.config.generator.size_at(step.images), self._prior(step))
+        return generator(z, size, self._prior(step), generator.draw_noise(step.draws, size))
 
     def _prior(self, step: Step) -> Tensor | float:
         size = self.config.generator.size_at(step.images)

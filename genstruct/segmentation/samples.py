@@ -59,8 +59,10 @@ class TrainedGenerator:
     def scenes(self, count: int, seed: int = 0) -> Iterator[Scene]:
         """So many scenes in batches; each is a function of the seed and its number."""
         for first in range(0, count, BATCH):
-            z = Draws(seed, first, 0, BATCH, BATCH, self.device).normal("samples", self.network.latent_size)
-            yield self.network(z[: count - first], self.size, self.prior)
+            rows = min(BATCH, count - first)
+            draws = Draws(seed, first, 0, rows, BATCH, self.device)
+            z = draws.normal("samples", self.network.latent_size)
+            yield self.network(z, self.size, self.prior, self.network.draw_noise(draws, self.size))
 
 
 def load_generator(place: Path, device: str = "auto") -> TrainedGenerator:

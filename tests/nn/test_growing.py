@@ -68,6 +68,44 @@ def test_features_of_a_discriminator_lie_at_every_resolution():
     assert shapes == [(2, 8, 16, 16), (2, 10, 8, 8), (2, 12, 4, 4)]
 
 
+def test_noise_comes_in_by_learned_strengths_that_start_at_zero():
+    torch.manual_seed(0)
+    plain = Synthesis(WIDTHS, 4, style=6)
+    torch.manual_seed(0)
+    noisy = Synthesis(WIDTHS, 4, style=6, noise=0)
+    for network in (plain, noisy):
+        trained_below(0, network)
+    style, sides = torch.randn(3, 6), noisy.noise_sizes(16)
+    assert sides == [4, 4, 8, 8, 16] and noisy.noise_sizes(8) == sides[:3]
+    noise = [torch.randn(3, 1, side, side) for side in sides]
+    with torch.no_grad():
+        strengths = [p for name, p in noisy.named_parameters() if "strength" in name]
+        for strength in strengths:
+            strength.zero_()
+        other = dict(noisy.named_parameters())
+        for name, parameter in plain.named_parameters():
+            other[name].copy_(parameter)
+        assert torch.equal(noisy(style, 16, noise), plain(style, 16))  # nothing at first
+        assert len(strengths) == len(sides)
+        for number, strength in enumerate(strengths):
+            strength.fill_(0.5)
+            assert (noisy(style, 16, noise) != plain(style, 16)).any(), number
+            strength.zero_()
+
+
+def test_noise_that_is_not_given_is_fixed_and_is_not_stored():
+    networks = [Synthesis(WIDTHS, 4, style=6, noise=seed) for seed in (0, 0, 1)]
+    for network in networks:
+        network.load_state_dict(networks[0].state_dict())
+        for name, parameter in network.named_parameters():
+            if "strength" in name:
+                parameter.data.fill_(0.5)
+    style = torch.randn(1, 6)
+    first, same, other = (network(style, 16) for network in networks)
+    assert torch.equal(first, same) and not torch.equal(first, other)
+    assert not any("noise" in name for name in networks[0].state_dict())
+
+
 def test_styles_depend_on_the_direction_of_a_code_alone():
     mapping, z = Mapping(5, 7), torch.randn(3, 5)
     torch.testing.assert_close(mapping(z), mapping(4 * z), atol=1e-5, rtol=1e-5)

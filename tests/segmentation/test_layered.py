@@ -12,6 +12,7 @@ from genstruct.segmentation.config import ObjectiveConfig
 from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, centre_prior, to_colour
 from genstruct.segmentation.pairs import PairConfig, make_pairs, to_bytes, usable
 from genstruct.segmentation.starts import health_score
+from genstruct.train.randomness import Draws
 
 ANYTHING = PairConfig(count=23, minimum_area=0.0, maximum_area=1.0, grey=10.0, border=1.0)
 
@@ -71,6 +72,26 @@ def test_codes_become_styles_in_so_many_layers_at_their_own_rate():
     style = deep.map_background(torch.randn(500, 8))
     assert 0.3 < style.square().mean() < 3  # the variance lives through eight layers
     assert scenes(deep).picture.std(0).mean() > 1e-3
+
+
+def test_both_layers_have_their_own_noise_and_pairs_draw_theirs():
+    torch.manual_seed(0)
+    noisy = LayeredGenerator(replace(GENERATOR, noise=True)).eval().requires_grad_(False)
+    for name, parameter in noisy.named_parameters():
+        if "strength" in name:
+            parameter.fill_(0.5)
+    whole = Draws(0, 0, 0, 6, 6)
+    background, foreground = noisy.draw_noise(whole, 16)
+    assert [n.shape[-1] for n in background] == noisy.background.noise_sizes(16)
+    assert not any(torch.equal(a, b) for a, b in zip(background, foreground, strict=True))
+    assert torch.equal(noisy.draw_noise(Draws(0, 0, 4, 2, 6), 16)[0][-1], background[-1][4:])  # another rank's rows
+    z = torch.randn(1, noisy.latent_size).expand(6, -1)
+    scene = noisy(z, 16, noise=(background, foreground))
+    assert (scene.background[1:] != scene.background[:1]).any() and (scene.logits[1:] != scene.logits[:1]).any()
+    assert torch.equal(noisy(z, 16).logits[0], noisy(z, 16).logits[5])  # fixed
+    pairs, _ = make_pairs(noisy, 16, ANYTHING, seed=3, batch=10)
+    again, _ = make_pairs(noisy, 16, ANYTHING, seed=3, batch=10)
+    assert (pairs.images == again.images).all()
 
 
 def test_a_prior_is_added_to_the_logits_alone(generator):

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
-from tiny_perturbed import perturbing, photos, settings, step_at, stirred
+from tiny_perturbed import perturbing, photos, published, settings, step_at, stirred
 
 from genstruct.data.batches import Batches
 from genstruct.losses.adversarial import Objective
@@ -46,6 +46,24 @@ def test_one_pass_gives_both_networks_the_gradients_of_two(objective, images):
         scale = wanted.abs().max().item()
         torch.testing.assert_close(joint[name], wanted, atol=1e-5 * scale + 1e-8, rtol=1e-3, msg=name)
     assert max(g.abs().max() for g in generator.values()) > 1e-3
+
+
+@pytest.mark.parametrize("images", [0, GROWN])
+def test_gradients_of_two_ranks_average_to_those_of_one_with_the_published_parts_too(images):
+    method, whole = stirred(PerturbedSegmentation(published())), batch()
+    for phase in method.phases:
+        halves = []
+        for first, count in ((0, 8), (0, 4), (4, 4)):
+            kept = slice(first, first + count)
+            rows = replace(whole, images=whole.images[kept], index=whole.index[kept])
+            method.networks.zero_grad()
+            method.compute(phase, rows, step_at(images, 5, first=first, count=count)).loss.backward()
+            named = method.networks.named_parameters()
+            halves.append({name: p.grad.clone() for name, p in named if p.grad is not None})
+        for name, wanted in halves[0].items():
+            average = (halves[1][name] + halves[2][name]) / 2
+            scale = wanted.abs().max().item()
+            torch.testing.assert_close(average, wanted, atol=1e-4 * scale + 1e-7, rtol=1e-3, msg=f"{phase.name} {name}")
 
 
 def test_joint_and_alternating_updates_have_the_phases_they_promise():

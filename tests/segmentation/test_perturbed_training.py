@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 from processes import on_two_ranks
-from tiny_perturbed import settings, step_at, trainer
+from tiny_perturbed import published, settings, step_at, trainer
 from tiny_training import weights
 
 from genstruct.segmentation.perturbed import PerturbedSegmentation
@@ -50,6 +50,17 @@ def test_two_ranks_equal_one_rank_with_twice_the_batch(tmp_path):
     one = trainer(tmp_path / "one")
     one.run(until_images=48)
     torch.testing.assert_close(weights(trainer(tmp_path / "two")), weights(one), atol=1e-5, rtol=0)
+
+
+def test_with_the_published_parts_runs_resume_exactly_too(tmp_path):
+    one = trainer(tmp_path / "one", published())
+    one.run(until_images=48)
+    for stop in (24, 48):
+        again = trainer(tmp_path / "again", published())
+        again.run(until_images=stop)
+    assert_same(weights(one), weights(again))
+    strengths = [p for name, p in one.method.networks["generator"].named_parameters() if "strength" in name]
+    assert len(strengths) == 10 and all(strength.abs().max() > 0 for strength in strengths)  # noise is in use
 
 
 def test_levels_grow_in_when_their_time_has_come(tmp_path):

@@ -56,6 +56,12 @@ def perturbing(config, **perturb):
     return replace(config, perturb=replace(config.perturb, **perturb))
 
 
+def published():
+    """Settings with the published generator's parts, and all that is done to real and made images alike."""
+    config = perturbing(settings(shifted_mask=True), translation=0.1, mirror=0.5)
+    return replace(config, generator=replace(GENERATOR, noise=True, mapping_layers=3))
+
+
 def photos(count=20, size=24, masks=False):
     """An archive of smooth noise, with masks on demand."""
     rng = np.random.default_rng(0)
