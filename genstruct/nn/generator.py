@@ -96,28 +96,29 @@ class Synthesis(nn.Module):
 
     def forward(
         self,
-        style: Float[Tensor, "batch style"],
+        style: Float[Tensor, "batch *levels style"],
         size: int,
         noise: Sequence[Float[Tensor, "noises 1 _ _"]] | None = None,
     ) -> Float[Tensor, "batch outputs size size"]:
         """Make pictures.
 
         Args:
-            style: From `Mapping`.
+            style: From `Mapping`: one for all, or one for each resolution from 4 px to `size`.
             size: Resolution, pixels.
             noise: Standard normal, `[batch, 1, side, side]` for each of `noise_sizes`; otherwise a fixed one. For
                 networks that have noise.
         """
         if noise is None:
             noise = [getattr(self, name) for name in self.fixed]
-        x = self.first(self.constant.expand(len(style), -1, -1, -1), style)
+        styles = [style] * (1 + len(self.levels)) if style.ndim == 2 else style.unbind(1)
+        x = self.first(self.constant.expand(len(style), -1, -1, -1), styles[0])
         if noise:
             x = add_noise(x, self.strength, noise[0])
         x = leaky(x)
-        picture = self.picture(x, style)
+        picture = self.picture(x, styles[0])
         for number, (resolution, level) in enumerate(self.levels.items()):
             if int(resolution) > size:
                 break
-            x = level(x, style, noise[1 + 2 * number : 3 + 2 * number])
-            picture = upsample(picture) + level.added(x, style)
+            x = level(x, styles[number + 1], noise[1 + 2 * number : 3 + 2 * number])
+            picture = upsample(picture) + level.added(x, styles[number + 1])
         return picture

@@ -35,6 +35,9 @@ class GeneratorConfig:
     """Layers of each network that maps a code to a style (published: 8)."""
     mapping_rate: float = 0.1
     """Learning rate of these layers, as a multiple of the generator's (published: 0.01)."""
+    style_mixing: float = 0.0
+    """Share of training pictures whose finer resolutions follow the style of a second code, from a resolution drawn for
+    each picture, the same for both layers (published: 0.9)."""
     noise: bool = False
     """Add noise to what each convolution gives, every pixel its own, by strengths that are learned from 0 (published).
     Samples and pairs draw theirs; previews and inversion use one fixed noise."""
@@ -49,6 +52,7 @@ class GeneratorConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "generator", 1, math.inf, "widths", "discriminator_widths", "style", "size", "start_size")
+        check_bounds(self, "generator", 0, 1, "style_mixing")
         check_bounds(self, "generator", 1, 64, "mapping_layers")
         check_bounds(self, "generator", 1e-6, 1, "mapping_rate")
         check_bounds(self, "generator", 0, math.inf, "shared_latent", "layer_latent", "stage_images")

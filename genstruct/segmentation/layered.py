@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from genstruct.nn.generator import Mapping, Synthesis
@@ -32,6 +32,22 @@ class Latents:
     def split(z: Float[Tensor, "batch total"], shared: int, layer: int) -> "Latents":
         """Cut one code `[batch, shared + 2 layer]` into its parts."""
         return Latents(*z.split([shared, layer, layer], 1))
+
+
+@dataclass(frozen=True)
+class Mixing:
+    """A second code of each row, whose style takes over ("mixing regularisation", Karras et al. 2019, section 3.1)."""
+
+    z: Float[Tensor, "batch latent"]
+    start: Int[Tensor, " batch"]
+    """First resolution that follows `z`: 0 for 4 px, 1 for 8 px, ...; one beyond the last leaves a row as it is."""
+
+    @staticmethod
+    def draw(draws: Draws, latent_size: int, levels: int, share: float) -> "Mixing":
+        """Mix this share of the rows; resolutions are `levels`, and the first one always keeps the first code."""
+        chosen, place = draws.uniform("mixing", 2).unbind(1)
+        start = 1 + (place * (levels - 1)).long()
+        return Mixing(draws.normal("mixed_latents", latent_size), start.where(chosen < share, levels))
 
 
 @dataclass(frozen=True)
@@ -97,6 +113,7 @@ class LayeredGenerator(nn.Module):
         size: int,
         prior: Tensor | float = 0.0,
         noise: Noise | None = None,
+        mixing: Mixing | None = None,
     ) -> Scene:
         """Make scenes.
 
@@ -105,21 +122,33 @@ class LayeredGenerator(nn.Module):
             size: Resolution, pixels.
             prior: Added to the mask logits (a centre prior early in training).
             noise: From `draw_noise`; otherwise a generator with noise uses a fixed one.
+            mixing: Codes that take over at finer resolutions (in training).
         """
+        background, foreground = self._styles(z)
+        if mixing is not None:
+            levels = torch.arange(size.bit_length() - 2, device=z.device)
+            later = (levels >= mixing.start[:, None])[..., None]  # [batch, levels, 1]
+            mixed = (
+                torch.where(later, second[:, None], first[:, None])
+                for first, second in zip((background, foreground), self._styles(mixing.z), strict=True)
+            )
+            background, foreground = mixed
+        return self.decode(background, foreground, size, prior, noise)
+
+    def _styles(self, z: Float[Tensor, "batch latent"]) -> tuple[Tensor, Tensor]:
         latents = Latents.split(z, *self.latent_sizes)
-        style_b = self.map_background(torch.cat([latents.shared, latents.background], 1))
-        style_f = self.map_foreground(torch.cat([latents.shared, latents.foreground], 1))
-        return self.decode(style_b, style_f, size, prior, noise)
+        background = self.map_background(torch.cat([latents.shared, latents.background], 1))
+        return background, self.map_foreground(torch.cat([latents.shared, latents.foreground], 1))
 
     def decode(
         self,
-        style_background: Float[Tensor, "batch style"],
-        style_foreground: Float[Tensor, "batch style"],
+        style_background: Float[Tensor, "batch *levels style"],
+        style_foreground: Float[Tensor, "batch *levels style"],
         size: int,
         prior: Tensor | float = 0.0,
         noise: Noise | None = None,
     ) -> Scene:
-        """Make scenes from styles (inversion looks for these)."""
+        """Make scenes from styles (inversion looks for these): one for all resolutions, or one for each."""
         noise_background, noise_foreground = noise or (None, None)
         background = self.background(style_background, size, noise_background).float()
         foreground = self.foreground(style_foreground, size, noise_foreground).float()

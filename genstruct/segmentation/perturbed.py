@@ -22,7 +22,7 @@ from genstruct.nn.augmentation import change_colour, change_contrast, change_pla
 from genstruct.nn.discriminator import Discriminator
 from genstruct.render.layers import Layer, composite, shift_whole
 from genstruct.segmentation.config import PerturbedConfig
-from genstruct.segmentation.layered import LayeredGenerator, Scene, fading_prior
+from genstruct.segmentation.layered import LayeredGenerator, Mixing, Scene, fading_prior
 from genstruct.train.method import AdamSettings, Phase, Step, Update
 
 
@@ -101,7 +101,10 @@ class PerturbedSegmentation:
     def _scene(self, step: Step) -> Scene:
         generator, size = self.networks["generator"], self.config.generator.size_at(step.images)
         z = step.draws.normal("latents", generator.latent_size)
-        return generator(z, size, self._prior(step), generator.draw_noise(step.draws, size))
+        share, levels, mixing = self.config.generator.style_mixing, size.bit_length() - 2, None
+        if share > 0 and levels > 1:
+            mixing = Mixing.draw(step.draws, generator.latent_size, levels, share)
+        return generator(z, size, self._prior(step), generator.draw_noise(step.draws, size), mixing)
 
     def _prior(self, step: Step) -> Tensor | float:
         size = self.config.generator.size_at(step.images)

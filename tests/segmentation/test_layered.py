@@ -9,7 +9,7 @@ from tiny_perturbed import GENERATOR
 
 from genstruct.errors import GenstructError
 from genstruct.segmentation.config import ObjectiveConfig
-from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, centre_prior, to_colour
+from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, Mixing, centre_prior, to_colour
 from genstruct.segmentation.pairs import PairConfig, make_pairs, to_bytes, usable
 from genstruct.segmentation.starts import health_score
 from genstruct.train.randomness import Draws
@@ -72,6 +72,42 @@ def test_codes_become_styles_in_so_many_layers_at_their_own_rate():
     style = deep.map_background(torch.randn(500, 8))
     assert 0.3 < style.square().mean() < 3  # the variance lives through eight layers
     assert scenes(deep).picture.std(0).mean() > 1e-3
+
+
+def test_mixed_styles_change_the_resolutions_from_where_they_start(generator):
+    z, second = torch.randn(2, 1, generator.latent_size).expand(-1, 4, -1)
+    start = torch.tensor([0, 1, 2, 3])  # 4, 8, 16 px, never
+    styles = [[], []]
+    for seen, layer in zip(styles, (generator.background, generator.foreground), strict=True):
+        for convolution in (
+            layer.first,
+            layer.picture,
+            *(part for level in layer.levels.values() for part in (level.before, level.after, level.added)),
+        ):
+            convolution.register_forward_pre_hook(lambda _, inputs, seen=seen: seen.append(inputs[1]))
+    mixed = generator(z, 16, mixing=Mixing(second, start))
+    codes = ([z[:, :8], second[:, :8]], [torch.cat([c[:, :3], c[:, 8:]], 1) for c in (z, second)])
+    for seen, mapping, (one, two) in zip(
+        styles, (generator.map_background, generator.map_foreground), codes, strict=True
+    ):
+        one, two = mapping(one), mapping(two)
+        levels = [0, 0, 1, 1, 1, 2, 2, 2]  # both first, and three of each level
+        assert len(seen) == len(levels)
+        for style, level in zip(seen, levels, strict=True):
+            torch.testing.assert_close(style, torch.where((start <= level)[:, None], two, one))
+    torch.testing.assert_close(mixed.picture[0], generator(second, 16).picture[0])
+    torch.testing.assert_close(mixed.picture[3], generator(z, 16).picture[3])
+
+
+def test_the_wanted_share_of_rows_is_mixed_from_any_resolution_but_the_first():
+    draws = Draws(0, 0, 0, 600, 600)
+    mixing = Mixing.draw(draws, 5, levels=4, share=0.6)
+    shares = mixing.start.bincount(minlength=5) / 600
+    torch.testing.assert_close(shares, torch.tensor([0.0, 0.2, 0.2, 0.2, 0.4]), atol=0.06, rtol=0)
+    assert mixing.z.shape == (600, 5) and not torch.equal(mixing.z, draws.normal("latents", 5))
+    half = Mixing.draw(Draws(0, 0, 300, 300, 600), 5, levels=4, share=0.6)  # another rank
+    assert torch.equal(half.start, mixing.start[300:]) and torch.equal(half.z, mixing.z[300:])
+    assert (Mixing.draw(draws, 5, levels=4, share=0.0).start == 4).all()
 
 
 def test_both_layers_have_their_own_noise_and_pairs_draw_theirs():

@@ -5,7 +5,7 @@ from typing import get_args
 
 import pytest
 import torch
-from tiny_perturbed import perturbing, photos, published, settings, step_at, stirred
+from tiny_perturbed import GENERATOR, perturbing, photos, published, settings, step_at, stirred
 
 from genstruct.data.batches import Batches
 from genstruct.losses.adversarial import Objective
@@ -183,6 +183,16 @@ def test_area_and_binarisation_look_at_the_shifted_mask_where_asked():
     terms = [3 * (0.5 - m.mean()) + torch.minimum(m, 1 - m).mean() for m in (scene.mask, moved)]
     torch.testing.assert_close(loss - plain, terms[1] - terms[0])
     assert logs.keys() == same.keys() and all(torch.equal(logs[name], same[name]) for name in logs)
+
+
+def test_training_mixes_styles_where_asked():
+    plain, mixed, none = (
+        stirred(PerturbedSegmentation(replace(settings(), generator=replace(GENERATOR, style_mixing=share))))
+        for share in (0.0, 1.0, 1e-9)
+    )
+    scenes = [method._scene(step_at(GROWN)) for method in (plain, mixed, none)]
+    assert ((scenes[0].background - scenes[1].background).abs().amax((1, 2, 3)) > 0).all()
+    torch.testing.assert_close(scenes[0].background, scenes[2].background)
 
 
 # Perturbation

@@ -65,6 +65,7 @@ def test_generators_that_cannot_be_are_refused(change, message):
         (lambda: PerturbConfig(shift=0.6), "perturb.shift"),
         (lambda: PerturbConfig(shift=-0.1), "perturb.shift"),
         (lambda: GeneratorConfig(mapping_layers=0), "generator.mapping_layers must be from 1 to 64, got 0"),
+        (lambda: GeneratorConfig(style_mixing=1.5), "generator.style_mixing must be from 0 to 1, got 1.5"),
         (lambda: GeneratorConfig(mapping_rate=0.0), "generator.mapping_rate must be from"),
         (lambda: PerturbConfig(translation=0.5), "perturb.translation is a share of the picture"),
         (lambda: PerturbConfig(mirror=1.1), "perturb.mirror must be from 0 to 1"),

@@ -59,7 +59,7 @@ def perturbing(config, **perturb):
 def published():
     """Settings with the published generator's parts, and all that is done to real and made images alike."""
     config = perturbing(settings(shifted_mask=True), translation=0.1, mirror=0.5)
-    return replace(config, generator=replace(GENERATOR, noise=True, mapping_layers=3))
+    return replace(config, generator=replace(GENERATOR, noise=True, style_mixing=0.6, mapping_layers=3))
 
 
 def photos(count=20, size=24, masks=False):
