@@ -9,8 +9,11 @@ from typing import Any
 from torch import nn
 
 from genstruct.configuration import build, plain
+from genstruct.data.archive import read_index
 from genstruct.data.crop import Policy
-from genstruct.errors import ConfigError
+from genstruct.data.pack import Squaring, fingerprint_of
+from genstruct.data.sources import open_source
+from genstruct.errors import ConfigError, GenstructError
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.config import (
     GeneratorConfig,
@@ -28,6 +31,9 @@ from genstruct.segmentation.workshop import Reporter
 from genstruct.train.config import TrainConfig
 from genstruct.train.run_folder import MAY_DIFFER, open_run
 
+PHOTOS = "photos"
+"""Archive of the packed photos, in the folder of a run."""
+
 
 @dataclass(frozen=True)
 class DataConfig:
@@ -42,6 +48,19 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "data", 4, 4096, "size")
+
+    def packed_in(self, out: Path) -> bool:
+        """Whether a run has packed these very photos, wherever they lie now and however their place is written.
+
+        False too where names, sizes and times of the files are not all known: then nothing proves it.
+        """
+        try:
+            there = read_index(out / PHOTOS).get("fingerprint")
+            with open_source(self.root) as source:
+                known = all(entry.changed for entry in source.entries)
+                return known and there == fingerprint_of(source, Squaring(self.size, self.crop))
+        except GenstructError:
+            return False
 
 
 @dataclass(frozen=True)
@@ -131,8 +150,15 @@ class SegmentationExperiment:
         if not self.data.root:
             raise ConfigError("data.root is not set: give the folder of photos, for example data.root=photos")
         settings = {"experiment": "segmentation", **plain(self)}  # so that RUN/config.yaml can be trained again
-        open_run(out, settings, (*MAY_DIFFER, "invert.*"), completed)
+        open_run(out, settings, (*MAY_DIFFER, "invert.*"), lambda there: self._at_our_place(completed(there), out))
         return Stages(self, out, reporter).run()
+
+    def _at_our_place(self, there: Mapping[str, Any], out: Path) -> Mapping[str, Any]:
+        """Settings of the run that is there, with our place of the photos where they are the ones that it packed."""
+        data = there.get("data")
+        if not isinstance(data, dict) or data.get("root") == self.data.root or not self.data.packed_in(out):
+            return there
+        return {**there, "data": {**data, "root": self.data.root}}
 
     def networks(self) -> dict[str, nn.Module]:
         """What will be trained, to tell its size beforehand."""

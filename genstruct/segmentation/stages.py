@@ -17,7 +17,7 @@ from genstruct.data.pack import pack
 from genstruct.data.sources import open_source
 from genstruct.nn.discriminator import Discriminator
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig
+from genstruct.segmentation.experiment import PHOTOS, SegmentationExperiment, StageConfig
 from genstruct.segmentation.inversion import Inversion
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
@@ -69,7 +69,7 @@ class Stages:
 
     def pack(self) -> Archive:
         """The photos as an archive, made once and then read by every rank."""
-        data, place = self.experiment.data, self.out / "photos"
+        data, place = self.experiment.data, self.out / PHOTOS
 
         def make() -> None:
             with open_source(data.root) as source:

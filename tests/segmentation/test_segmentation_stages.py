@@ -2,18 +2,23 @@
 
 import json
 import os
+import shutil
 import signal
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from processes import on_two_ranks
 
+from genstruct.data.pack import pack
+from genstruct.data.source import Entry, Source
 from genstruct.data.synthetic import write_scenes
 from genstruct.errors import ConfigError, OutputError
 from genstruct.experiments import load_experiment
+from genstruct.export.images import png_bytes
 from genstruct.segmentation.experiment import StartConfig
 from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
@@ -28,6 +33,16 @@ INVERT = InvertConfig(images=32, batch=8, widths=(8, 8, 8), features=0.1, steps=
 
 class KilledError(Exception):
     """Stands for a process that ends at once."""
+
+
+class Numbered(Source):
+    """Pictures without sizes and times, as of a torchvision set."""
+
+    def __init__(self, name, count):
+        super().__init__(name, [Entry(f"{number}.png") for number in range(count)])
+
+    def read_path(self, path):
+        return png_bytes(np.full((80, 80, 3), 9, np.uint8))
 
 
 class Reporter:
@@ -195,6 +210,34 @@ def test_a_finished_run_does_nothing_again(experiment, whole):
 def test_another_run_is_not_continued_by_mistake(experiment, whole):
     with pytest.raises(ConfigError, match=r"holds a run with another pairs\.count"):
         replace(experiment, pairs=replace(experiment.pairs, count=20)).run(whole[0], Reporter())
+
+
+def test_a_run_goes_on_with_its_photos_in_another_place_but_not_with_others(experiment, tmp_path, monkeypatch):
+    photos, run = shutil.copytree(experiment.data.root, tmp_path / "photos"), tmp_path / "run"
+
+    def last_stage(root, interrupted):
+        reporter = Reporter(interrupt_in(interrupted))
+        replace(experiment, data=replace(experiment.data, root=str(root))).run(run, reporter)
+        return reporter.stages[-1]
+
+    assert last_stage(photos, "start 1") == "start 1"
+    monkeypatch.chdir(tmp_path)
+    assert last_stage("../" + tmp_path.name + "/photos", "start 2") == "start 2"
+    moved = photos.rename(tmp_path / "moved")
+    assert last_stage(moved, "generator") == "generator"
+    before = (run / "config.yaml").read_bytes()
+    others = shutil.copytree(moved, tmp_path / "others")
+    os.utime(next(others.rglob("*.png")))  # one file was written since
+    for root in (others, tmp_path / "nowhere"):
+        with pytest.raises(ConfigError, match=r"holds a run with another data\.root"):
+            last_stage(root, "distil")
+    assert (run / "config.yaml").read_bytes() == before
+
+
+def test_photos_of_which_only_numbers_are_known_do_not_prove_to_be_the_same(experiment, tmp_path, monkeypatch):
+    pack(Numbered("one", 16), tmp_path / "photos", experiment.data.size)
+    monkeypatch.setattr("genstruct.segmentation.experiment.open_source", lambda root: Numbered("other", 16))
+    assert not experiment.data.packed_in(tmp_path)
 
 
 def test_an_inverter_may_be_asked_for_later(experiment, whole, tmp_path):
