@@ -7,9 +7,10 @@ the same policy again does nothing.
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
@@ -113,7 +114,7 @@ def pack(
     """
     out, squaring = Path(out), Squaring(size, crop, margin, seed, smallest)
     fingerprint = fingerprint_of(source, squaring)
-    if (archive := _existing(out, fingerprint, overwrite)) is not None:
+    if (archive := _existing(out, fingerprint, source, squaring, overwrite)) is not None:
         return _report(archive, reused=True)
     try:
         with appearing_folder(out, len(source) * size * size * 3, replace=True) as folder:
@@ -121,7 +122,7 @@ def pack(
             (folder / "index.json").write_text(json.dumps(index | {"fingerprint": fingerprint}))
     except OutputError:
         # Another process may have packed the same meanwhile, and then all is well.
-        if (archive := _existing(out, fingerprint, overwrite=False)) is not None:
+        if (archive := _existing(out, fingerprint, source, squaring, overwrite=False)) is not None:
             return _report(archive, reused=True)
         raise
     return _report(Archive.open(out), reused=False)
@@ -188,7 +189,7 @@ def fingerprint_of(source: Source, squaring: Squaring) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def _existing(out: Path, fingerprint: str, overwrite: bool) -> Archive | None:
+def _existing(out: Path, fingerprint: str, source: Source, squaring: Squaring, overwrite: bool) -> Archive | None:
     """The very archive where it is there already; None where it can be made.
 
     Raises:
@@ -207,10 +208,20 @@ def _existing(out: Path, fingerprint: str, overwrite: bool) -> Archive | None:
             return None
     if overwrite:
         return None
+    remedy = "choose another folder or overwrite it"
+    if index.get("policy") == asdict(squaring) and _names(index) == set(source.names):
+        raise OutputError(
+            f"{out} holds an archive of files of these names, but of other sizes, times of change, boxes or limits; if "
+            f"they were copied, copy them with their times (cp -p), otherwise {remedy}"
+        )
     raise OutputError(
-        f"{out} holds an archive of another set, size or crop ({index.get('source')}, {index.get('size')} px); "
-        "choose another folder or overwrite it"
+        f"{out} holds an archive of another set, size or crop ({index.get('source')}, {index.get('size')} px); {remedy}"
     )
+
+
+def _names(index: Mapping[str, Any]) -> set[str]:
+    """Names of all images that an archive was made from."""
+    return {*index.get("names", ()), *(name for name, _ in index.get("skipped", ()))}
 
 
 def _write_images(

@@ -1,5 +1,6 @@
 import io
 import json
+import os
 import shutil
 
 import numpy as np
@@ -109,7 +110,8 @@ def test_another_set_or_policy_replaces_an_archive_only_when_told_to(photos, tmp
         (12, "centre") if change == "another size" else (16, "random" if change == "another crop" else "centre")
     )
     before = (tmp_path / "packed/images.bin").read_bytes()
-    with pytest.raises(OutputError, match="holds an archive of another set, size or crop"):
+    said = "files of these names, but of other" if change == "another content" else "another set, size or crop"
+    with pytest.raises(OutputError, match=f"holds an archive of {said}"):
         pack(open_source(photos), tmp_path / "packed", size, crop)
     assert (tmp_path / "packed/images.bin").read_bytes() == before
     report = pack(open_source(photos), tmp_path / "packed", size, crop, overwrite=True)
@@ -117,6 +119,16 @@ def test_another_set_or_policy_replaces_an_archive_only_when_told_to(photos, tmp
     assert (tmp_path / "packed/images.bin").read_bytes() != before
     assert _files(tmp_path / "packed") == ["images.bin", "index.json"]
     assert not [name for name in _files(tmp_path) if name.startswith(".")]
+
+
+def test_a_copy_without_its_times_is_told_and_with_them_is_the_same(photos, tmp_path):
+    (photos / "broken.png").write_bytes(b"no image")
+    pack(open_source(photos), tmp_path / "packed", 16)
+    assert pack(open_source(shutil.copytree(photos, tmp_path / "with")), tmp_path / "packed", 16).reused
+    without = shutil.copytree(photos, tmp_path / "without")
+    os.utime(without / "0.png", (0, 1))
+    with pytest.raises(OutputError, match=r"times of change, .* if they were copied, .* \(cp -p\)"):
+        pack(open_source(without), tmp_path / "packed", 16)
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
