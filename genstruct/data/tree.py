@@ -72,13 +72,13 @@ def _read_metadata(files: list[str], read: Callable[[str], bytes]) -> tuple[dict
     problems: list[str] = []
     for file in sorted(files, key=lambda path: path.count("/")):
         folder = str(PurePosixPath(file).parent)
+        governed.add(folder)  # also if it cannot be read: masks among the files must not pass for images
         try:
             metadata = parse_metadata(read(file), file)
         except ImageError as error:
-            problems.append(str(error))
+            problems.append(f"{error}; what lies in its folder is left out, until it is mended or removed")
             continue
         problems += metadata.problems
-        governed.add(folder)
         records |= {_below(folder, record.file_name): _moved(folder, record) for record in metadata.records}
     return records, governed, problems
 

@@ -74,9 +74,9 @@ class Stages:
         def make() -> None:
             with open_source(data.root) as source:
                 report = pack(source, place, data.size, data.crop, on_progress=counted(progress))
-            if report.skipped and not report.reused:
-                names = "; ".join(f"{name}: {reason}" for name, reason in report.skipped[:3])
-                progress(Progress(0, 1, event=f"{len(report.skipped)} images left out ({names})"))
+                lost = [*source.problems, *(f"{name}: {reason}" for name, reason in report.skipped)]
+            if lost and not report.reused:
+                progress(Progress(0, 1, event=f"{len(lost)} files or lines left out ({'; '.join(lost[:3])})"))
 
         with self.workshop.stage("pack") as progress:
             made_once(make)

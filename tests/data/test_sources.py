@@ -8,6 +8,7 @@ import pytest
 from pictures import encoded, fill, photo
 
 from genstruct.data.sources import open_source
+from genstruct.data.tree import choose_images
 from genstruct.errors import DataError, ImageError
 
 
@@ -159,3 +160,14 @@ def test_what_the_metadata_lists_but_is_not_there_is_said(tmp_path):
     assert source.mask(0) is None
     assert "images/0.png: its mask_file_name masks/7.png is not there" in source.problems
     assert "images/8.png: listed in the metadata, but there is no such file" in source.problems
+
+
+def test_masks_do_not_pass_for_images_where_metadata_cannot_be_read() -> None:
+    def read(path: str) -> bytes:
+        raise ImageError(f"{path}: damaged")
+
+    chosen = choose_images(["a/images/0.png", "a/masks/0.png", "a/metadata.jsonl", "b/0.png"], read)
+    assert chosen.names == ["b/0.png"]
+    assert chosen.problems == [
+        "a/metadata.jsonl: damaged; what lies in its folder is left out, until it is mended or removed"
+    ]
