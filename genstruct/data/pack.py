@@ -20,8 +20,9 @@ from genstruct.data.crop import POLICIES, Policy, Region, choose_region, cut
 from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.data.read import decode_mask, read_picture
 from genstruct.data.source import Source
+from genstruct.data.sources import open_source
 from genstruct.data.threads import in_order
-from genstruct.errors import ConfigError, DataError, ImageError, OutputError
+from genstruct.errors import ConfigError, DataError, GenstructError, ImageError, OutputError
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number of all."""
@@ -187,6 +188,20 @@ def fingerprint_of(source: Source, squaring: Squaring) -> str:
     entries = [(entry.name, entry.size, entry.changed) for entry in source.entries]
     content = json.dumps([FORMAT, asdict(squaring), source.max_pixels, entries, boxes])
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def holds(archive: Path, root: str, size: int, crop: Policy) -> bool:
+    """Whether an archive was packed of these very files, wherever they lie now and however their place is written.
+
+    False too where names, sizes and times of the files are not all known: then nothing proves it.
+    """
+    try:
+        there = read_index(archive).get("fingerprint")
+        with open_source(root) as source:
+            known = all(entry.changed for entry in source.entries)
+            return known and there == fingerprint_of(source, Squaring(size, crop))
+    except GenstructError:
+        return False
 
 
 def _existing(out: Path, fingerprint: str, source: Source, squaring: Squaring, overwrite: bool) -> Archive | None:

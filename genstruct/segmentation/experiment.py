@@ -9,11 +9,9 @@ from typing import Any
 from torch import nn
 
 from genstruct.configuration import build, plain
-from genstruct.data.archive import read_index
 from genstruct.data.crop import Policy
-from genstruct.data.pack import Squaring, fingerprint_of
-from genstruct.data.sources import open_source
-from genstruct.errors import ConfigError, GenstructError
+from genstruct.data.pack import holds
+from genstruct.errors import ConfigError
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.config import (
     GeneratorConfig,
@@ -48,19 +46,6 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         check_bounds(self, "data", 4, 4096, "size")
-
-    def packed_in(self, out: Path) -> bool:
-        """Whether a run has packed these very photos, wherever they lie now and however their place is written.
-
-        False too where names, sizes and times of the files are not all known: then nothing proves it.
-        """
-        try:
-            there = read_index(out / PHOTOS).get("fingerprint")
-            with open_source(self.root) as source:
-                known = all(entry.changed for entry in source.entries)
-                return known and there == fingerprint_of(source, Squaring(self.size, self.crop))
-        except GenstructError:
-            return False
 
 
 @dataclass(frozen=True)
@@ -156,7 +141,9 @@ class SegmentationExperiment:
     def _at_our_place(self, there: Mapping[str, Any], out: Path) -> Mapping[str, Any]:
         """Settings of the run that is there, with our place of the photos where they are the ones that it packed."""
         data = there.get("data")
-        if not isinstance(data, dict) or data.get("root") == self.data.root or not self.data.packed_in(out):
+        if not isinstance(data, dict) or data.get("root") == self.data.root:
+            return there
+        if not holds(out / PHOTOS, self.data.root, self.data.size, self.data.crop):
             return there
         return {**there, "data": {**data, "root": self.data.root}}
 

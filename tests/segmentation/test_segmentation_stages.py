@@ -13,7 +13,7 @@ import pytest
 import torch
 from processes import on_two_ranks
 
-from genstruct.data.pack import pack
+from genstruct.data.pack import holds, pack
 from genstruct.data.source import Entry, Source
 from genstruct.data.synthetic import write_scenes
 from genstruct.errors import ConfigError, OutputError
@@ -236,8 +236,8 @@ def test_a_run_goes_on_with_its_photos_in_another_place_but_not_with_others(expe
 
 def test_photos_of_which_only_numbers_are_known_do_not_prove_to_be_the_same(experiment, tmp_path, monkeypatch):
     pack(Numbered("one", 16), tmp_path / "photos", experiment.data.size)
-    monkeypatch.setattr("genstruct.segmentation.experiment.open_source", lambda root: Numbered("other", 16))
-    assert not experiment.data.packed_in(tmp_path)
+    monkeypatch.setattr("genstruct.data.pack.open_source", lambda root: Numbered("other", 16))
+    assert not holds(tmp_path / "photos", "other", experiment.data.size, experiment.data.crop)
 
 
 def test_an_inverter_may_be_asked_for_later(experiment, whole, tmp_path):
