@@ -36,6 +36,6 @@ def test_the_paper_configuration_gives_both_layers_the_same_code_and_leaves_our_
     )
     assert (paper.generator.mapping_layers, paper.generator.style_mixing, paper.generator.noise) == (8, 0.9, True)
     assert paper.objective.shifted_mask
-    assert paper.perturb.translation == paper.perturb.mirror == paper.perturb.colour == 0
-    assert paper.objective.border == paper.objective.centre == paper.objective.leak == 0
+    assert paper.perturb.translation == paper.perturb.mirror == paper.perturb.color == 0
+    assert paper.objective.border == paper.objective.center == paper.objective.leak == 0
     assert paper.generator.size_at(6_000_000) == 128  # it has grown to its full size before the end

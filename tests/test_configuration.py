@@ -27,7 +27,7 @@ class Data:
 
     root: str
     size: int = 64
-    crop: Literal["centre", "random"] = "centre"
+    crop: Literal["center", "random"] = "center"
     limit: int | None = None
     note: str | None = None
     folder: Path = Path("a/b")
@@ -89,7 +89,7 @@ def test_what_is_not_given_keeps_the_default_of_the_class_that_holds_it():
         ({"data": {"root": "a", "size": 2.5}}, [], "data.size: expected int, got 2.5"),
         ({"data": {"root": 5}}, [], "data.root: expected text, got 5"),
         ({"data": {"root": "a", "limit": "x"}}, [], "data.limit: expected int or null, got 'x'"),
-        ({}, ["data.crop=centr"], "data.crop: expected one of centre, random, got 'centr'; did you mean 'centre'?"),
+        ({}, ["data.crop=centr"], "data.crop: expected one of center, random, got 'centr'; did you mean 'center'?"),
         ({"train": {"betas": [0, 1, 2]}}, [], "train.betas: expected list of 2 (float, float), got [0, 1, 2]"),
         ({"train": {"flip": 1}}, [], "train.flip: expected true or false, got 1"),
         ({"seed": True}, [], "seed: expected int, got True"),
@@ -160,7 +160,7 @@ def test_every_leaf_has_its_type_value_and_documentation():
     assert leaves["data.size"].help == "Side of the crop, pixels."
     assert leaves["train.warm.side"].help == "Side of the pictures, pixels."
     assert (leaves["train.images"].kind, leaves["train.images"].value) == ("int", 77)
-    assert leaves["data.crop"].kind == "one of centre, random"
+    assert leaves["data.crop"].kind == "one of center, random"
 
 
 def test_dashes_in_an_override_are_those_of_its_key():

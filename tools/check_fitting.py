@@ -23,7 +23,7 @@ from typing import Any
 
 from genstruct.cli.ending import ending
 
-KINDS = ("silhouettes", "colours")
+KINDS = ("silhouettes", "colors")
 
 
 @ending("check_fitting")

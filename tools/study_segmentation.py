@@ -4,7 +4,7 @@
     python tools/study_segmentation.py configs/segmentation/control_{shift,no_shift}.yaml --photos $DATA/train \\
         --val $DATA/val --seeds 0,1,2 --out out/control
     python tools/study_segmentation.py configs/segmentation/cars64.yaml --photos $DATA/train --val $DATA/val \\
-        --set rounds=[] --vary "no prior:objective.centre=0" --vary "no hinge:objective.border=0" --out out/ablation
+        --set rounds=[] --vary "no prior:objective.center=0" --vary "no hinge:objective.border=0" --out out/ablation
 
 Variants are the files as they are, and the first file with each `--vary NAME:KEY=VALUE,...`. Rows give the mean over
 seeds of the mean per-image IoU on the photo's own pixels, for the network alone and refined, the lowest and the highest

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from genstruct.data.summary import Summary
 
 SHOWN = 10  # lines of a list of problems; --json has them all
-CROPS = ("centre", "random", "box", "fit", "pad")
+CROPS = ("center", "random", "box", "fit", "pad")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,9 +44,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     packing.add_argument(
         "--crop",
         choices=CROPS,
-        default="centre",
-        help="centre: largest square; random: one of 70-100 %% of the shorter side; box: around the metadata's box; "
-        "fit: all of it, squeezed; pad: all of it, edges repeated (centre)",
+        default="center",
+        help="center: largest square; random: one of 70-100 %% of the shorter side; box: around the metadata's box; "
+        "fit: all of it, squeezed; pad: all of it, edges repeated (center)",
     )
     packing.add_argument("--margin", type=float, default=0.15, help="around the box, in its longer sides (0.15)")
     packing.add_argument("--seed", type=int, default=0, help="of random crops (0)")
@@ -64,14 +64,14 @@ def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from genstruct.data.sources import open_source
-    from genstruct.data.summary import summarise
+    from genstruct.data.summary import summarize
     from genstruct.export.images import write_png
 
     console = Console(highlight=False, soft_wrap=True)
     report = None
     with open_source(args.images, args.download, args.max_megapixels * 1_000_000) as source:
         with progress_bar("reading") as on_progress:
-            summary = summarise(source, args.workers, on_progress)
+            summary = summarize(source, args.workers, on_progress)
         if not args.json:
             _print_summary(console, summary)
         if args.mean is not None and summary.mean is not None:

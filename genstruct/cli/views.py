@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--size", type=_size, default=(256, 256), help="pixels: 256, or 320x180 (256)")
     parser.add_argument("--fps", type=_number, default=12.0, help="frames a second of .mp4 and .gif (12)")
     parser.add_argument(
-        "--background", type=_colour, default=(1.0, 1.0, 1.0), help="white, #1a2b3c, ..., or none: alpha (white)"
+        "--background", type=_color, default=(1.0, 1.0, 1.0), help="white, #1a2b3c, ..., or none: alpha (white)"
     )
     parser.add_argument(
         "--light",
@@ -97,7 +97,7 @@ def _size(text: str) -> tuple[int, int]:
     return sides[-1], sides[0]
 
 
-def _colour(text: str) -> tuple[float, float, float] | None:
+def _color(text: str) -> tuple[float, float, float] | None:
     """sRGB in [0, 1], or None for a transparent background."""
     if text in ("none", "transparent"):
         return None

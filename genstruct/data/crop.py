@@ -23,7 +23,7 @@ from PIL import Image
 
 from genstruct.errors import ImageError
 
-Policy = Literal["centre", "random", "box", "fit", "pad"]
+Policy = Literal["center", "random", "box", "fit", "pad"]
 Number = int | float
 POLICIES: tuple[str, ...] = get_args(Policy)
 
@@ -71,7 +71,7 @@ def choose_region(
         ImageError: Policy "box" without a box.
     """
     shorter, longer = min(width, height), max(width, height)
-    if policy == "centre":
+    if policy == "center":
         return _square((width - shorter) / 2, (height - shorter) / 2, shorter)
     if policy == "random":
         scale, x, y = _uniform(name, seed)

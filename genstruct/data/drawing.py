@@ -35,9 +35,9 @@ class Streams:
     def palette(self) -> tuple[Tensor, Tensor, Tensor]:
         """Three colours [n, 3, 1, 1] of neighbouring hues, seldom vivid, seldom very dark or bright."""
         hue = self.uniform(0, 1, 1)
-        return tuple(self._colour(hue + self.uniform(-0.12, 0.12, 1)) for _ in range(3))
+        return tuple(self._color(hue + self.uniform(-0.12, 0.12, 1)) for _ in range(3))
 
-    def _colour(self, hue: Float[Tensor, "n 1"]) -> Float[Tensor, "n 3 1 1"]:
+    def _color(self, hue: Float[Tensor, "n 1"]) -> Float[Tensor, "n 3 1 1"]:
         saturation, value = self.uniform(0.05, 0.9, 1) ** 1.5, self.uniform(0.2, 0.95, 1)
         turns = (hue + torch.tensor([0.0, 2 / 3, 1 / 3])) % 1  # HSV to RGB: three tents over the circle of hues
         pure = (3 * (2 * turns - 1).abs() - 1).clamp(0, 1)
@@ -175,17 +175,17 @@ def _object_texture(draws: Streams, u: Tensor, v: Tensor, height: Tensor) -> Flo
     )
     striped = torch.sigmoid(6 * (waves - _column(draws.uniform(-0.5, 0.9))))[:, None]
     bellied = torch.sigmoid(8 * (v - _column(draws.uniform(-0.1, 0.4))))[:, None]
-    colour = back + striped * (stripe - back)
-    colour = colour + bellied * (belly - colour)
+    color = back + striped * (stripe - back)
+    color = color + bellied * (belly - color)
     light = _along(draws.uniform(0, 2 * math.pi), u, v) * 0.2
-    return colour * (0.7 + 0.5 * (-height).clamp(0, 1).sqrt() + light)[:, None]
+    return color * (0.7 + 0.5 * (-height).clamp(0, 1).sqrt() + light)[:, None]
 
 
 def _material(draws: Streams, size: int) -> Float[Tensor, "n 3 size size"]:
     """Three colours mixed by two fields of noise."""
     ground, grain, stain = draws.palette()
-    colour = ground + torch.sigmoid(2 * _noise(draws, size)) * (grain - ground)
-    return colour + torch.sigmoid(4 * _noise(draws, size) - 3) * (stain - colour)
+    color = ground + torch.sigmoid(2 * _noise(draws, size)) * (grain - ground)
+    return color + torch.sigmoid(4 * _noise(draws, size) - 3) * (stain - color)
 
 
 def _noise(draws: Streams, size: int) -> Float[Tensor, "n 1 size size"]:
@@ -200,8 +200,8 @@ def _noise(draws: Streams, size: int) -> Float[Tensor, "n 1 size size"]:
 
 
 def _grid(size: int) -> tuple[Float[Tensor, "size size"], Float[Tensor, "size size"]]:
-    centres = (torch.arange(size) + 0.5) * (2 / size) - 1
-    return centres.expand(size, size), centres[:, None].expand(size, size)
+    centers = (torch.arange(size) + 0.5) * (2 / size) - 1
+    return centers.expand(size, size), centers[:, None].expand(size, size)
 
 
 def _along(angle: Float[Tensor, " n"], x: Tensor, y: Tensor) -> Float[Tensor, "n size size"]:

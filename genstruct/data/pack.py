@@ -42,7 +42,7 @@ class Squaring:
     """
 
     size: int
-    crop: Policy = "centre"
+    crop: Policy = "center"
     margin: int | float = 0.15
     seed: int = 0
     smallest: int | None = None
@@ -89,7 +89,7 @@ def pack(
     source: Source,
     out: str | Path,
     size: int,
-    crop: Policy = "centre",
+    crop: Policy = "center",
     workers: int | None = None,
     on_progress: Progress | None = None,
     *,

@@ -157,8 +157,8 @@ def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
     if not _has_alpha(image):
         eight_bit = _to_eight_bit(image)
         return np.asarray(eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB"))
-    colour = _to_eight_bit(image).convert("RGBA")
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour).convert("RGB"))
+    color = _to_eight_bit(image).convert("RGBA")
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", color.size, "white"), color).convert("RGB"))
 
 
 def _to_eight_bit(image: Image.Image) -> Image.Image:

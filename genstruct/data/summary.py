@@ -69,7 +69,7 @@ class _Look:
     mask_error: str | None = None
 
 
-def summarise(
+def summarize(
     source: Source, workers: int | None = None, on_progress: Callable[[int, int], None] | None = None
 ) -> Summary:
     """Read every image of a source once.

@@ -96,9 +96,9 @@ def _chunks(count: int, size: int, seed: int, category: str, bands: int) -> Iter
 def _render(numbers: range, size: int, seed: int, category: str, bands: int) -> Scenes:
     """Draw at two or three times the size and average: antialiased outlines and textures alike."""
     finer = 3 if size <= 64 else 2
-    inside, colour = draw_object(Streams(seed, numbers, "object"), size * finer, category, AREA)
+    inside, color = draw_object(Streams(seed, numbers, "object"), size * finer, category, AREA)
     background = draw_background(Streams(seed, numbers, "background"), size * finer, bands)
-    picture = F.avg_pool2d(torch.where(inside, colour, background), finer)
+    picture = F.avg_pool2d(torch.where(inside, color, background), finer)
     return Scenes(_to_bytes(picture.permute(0, 2, 3, 1)), _to_bytes(F.avg_pool2d(inside.float(), finer)[:, 0]))
 
 

@@ -32,8 +32,8 @@ def textures(
     slope, hardness, grain, angle, scale, stretch, apart = (x[:, None, None, None] for x in choices[:, 6:].unbind(1))
     field = _turned(_octaves(noise, slope), angle.flatten(), scale.flatten(), stretch.flatten())
     share = torch.sigmoid(field[:, :1] * 30**hardness)
-    colours = torch.lerp(first, first + (second - first) * apart.sqrt(), share)
-    return (colours + 0.2 * grain * field[:, 1:]).clamp(0, 1)
+    colors = torch.lerp(first, first + (second - first) * apart.sqrt(), share)
+    return (colors + 0.2 * grain * field[:, 1:]).clamp(0, 1)
 
 
 def _octaves(

@@ -12,7 +12,7 @@ from genstruct.export.images import INK, PAPER
 
 Chart = UInt8[np.ndarray, "height width 3"]
 # Distinguishable in grey and for the usual kinds of colour blindness (after Okabe & Ito 2008).
-COLOURS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0))
+COLORS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0))
 WIDTH, BAR, GAP, LEFT, RIGHT = 900, 24, 8, 150, 110
 SOFT, RULE = (92, 102, 112), (222, 226, 230)
 PLOT = (60, 84, 880, 470)
@@ -45,9 +45,9 @@ def bar_chart(title: str, groups: Sequence[str], series: Mapping[str, Sequence[f
     for number, group in enumerate(groups):
         middle = y + len(series) * (BAR + 2) / 2
         draw.text((LEFT - GAP, middle), group, INK, _font(15), anchor="rm")
-        for colour, values in zip(COLOURS, series.values(), strict=False):
+        for color, values in zip(COLORS, series.values(), strict=False):
             end = LEFT + round((WIDTH - LEFT - RIGHT) * values[number] / longest)
-            draw.rectangle((LEFT, y, max(end, LEFT + 1), y + BAR - 1), colour)
+            draw.rectangle((LEFT, y, max(end, LEFT + 1), y + BAR - 1), color)
             draw.text((end + GAP, y + BAR / 2), form.format(values[number]), INK, _font(14), anchor="lm")
             y += BAR + 2
         y += 2 * GAP
@@ -67,10 +67,10 @@ def share_chart(title: str, rows: Sequence[str], parts: Mapping[str, Sequence[fl
         y, x = 70 + number * (BAR + 2 * GAP), float(LEFT)
         draw.text((LEFT - GAP, y + BAR / 2), row, INK, _font(15), anchor="rm")
         whole = sum(values[number] for values in parts.values()) or 1
-        for colour, values in zip(COLOURS, parts.values(), strict=False):
+        for color, values in zip(COLORS, parts.values(), strict=False):
             share = values[number] / whole
             end = x + (WIDTH - LEFT - RIGHT) * share
-            draw.rectangle((round(x), y, max(round(x), round(end) - 1), y + BAR - 1), colour)
+            draw.rectangle((round(x), y, max(round(x), round(end) - 1), y + BAR - 1), color)
             if share > 0.06:  # narrower parts have no room for a number
                 draw.text(((x + end) / 2, y + BAR / 2), f"{share:.0%}", PAPER, _font(14), anchor="mm")
             x = end
@@ -95,15 +95,15 @@ def line_chart(
         place = _place(x / furthest, 0.0)
         draw.line((place, _place(x / furthest, 1.0)), RULE)
         _upright(picture, name, place)
-    for colour, points in zip(COLOURS, series.values(), strict=False):
+    for color, points in zip(COLORS, series.values(), strict=False):
         places = [_place(point.x / furthest, point.value) for point in points]
-        draw.line(places, colour, 3, joint="curve")
+        draw.line(places, color, 3, joint="curve")
         for (x, y), point in zip(places, points, strict=True):
             ends = [_place(point.x / furthest, value)[1] for value in (point.low, point.high)]
-            draw.line((x, ends[0], x, ends[1]), colour, 1)
+            draw.line((x, ends[0], x, ends[1]), color, 1)
             for end in ends if point.high > point.low else ():
-                draw.line((x - 7, end, x + 7, end), colour, 1)
-            draw.ellipse((x - 4, y - 4, x + 4, y + 4), colour)
+                draw.line((x - 7, end, x + 7, end), color, 1)
+            draw.ellipse((x - 4, y - 4, x + 4, y + 4), color)
     return np.asarray(picture)
 
 
@@ -148,8 +148,8 @@ def _canvas(title: str, height: int, names: Sequence[str]) -> tuple[Image.Image,
     draw = ImageDraw.Draw(picture)
     draw.text((GAP, 18), title, INK, _font(18), anchor="lm")
     x = float(GAP)
-    for colour, name in zip(COLOURS, names, strict=False):
-        draw.rectangle((x, 40, x + LEGEND_SQUARE, 40 + LEGEND_SQUARE), colour)
+    for color, name in zip(COLORS, names, strict=False):
+        draw.rectangle((x, 40, x + LEGEND_SQUARE, 40 + LEGEND_SQUARE), color)
         draw.text((x + 19, 47), name, SOFT, _font(14), anchor="lm")
         x += 19 + _font(14).getlength(name) + 3 * GAP
     return picture, draw

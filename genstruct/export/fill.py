@@ -24,15 +24,15 @@ def fill_behind(
 
 
 def _pull_push(
-    colour: Float[Tensor, "batch 3 h w"], weight: Float[Tensor, "batch 1 h w"]
+    color: Float[Tensor, "batch 3 h w"], weight: Float[Tensor, "batch 1 h w"]
 ) -> Float[Tensor, "batch 3 h w"]:
-    """Complete `colour`, which is multiplied by `weight` (1 = known), from its own half-sized version."""
-    if max(colour.shape[-2:]) == 1:
-        return colour / weight.clamp(min=1e-6)
+    """Complete `color`, which is multiplied by `weight` (1 = known), from its own half-sized version."""
+    if max(color.shape[-2:]) == 1:
+        return color / weight.clamp(min=1e-6)
     known = F.avg_pool2d(weight, 2, ceil_mode=True)
     # A quarter of a cell is enough to know its colour; saturating keeps the fill local instead of washing it out.
     trusted = (4 * known).clamp(max=1)
-    mean = F.avg_pool2d(colour, 2, ceil_mode=True) / known.clamp(min=1e-6)
+    mean = F.avg_pool2d(color, 2, ceil_mode=True) / known.clamp(min=1e-6)
     coarse = _pull_push(mean * trusted, trusted)
-    wide = F.interpolate(coarse, colour.shape[-2:], mode="bilinear", align_corners=False)
-    return colour + (1 - weight) * wide
+    wide = F.interpolate(coarse, color.shape[-2:], mode="bilinear", align_corners=False)
+    return color + (1 - weight) * wide

@@ -98,14 +98,14 @@ def overlay(
         tint: Colour, 0 to 255.
         strength: Share of the tint where the mask is 1.
     """
-    colour = torch.tensor(tint, dtype=image.dtype, device=image.device)[:, None, None] / 255
-    tinted = image + strength * mask * (colour - image)
+    color = torch.tensor(tint, dtype=image.dtype, device=image.device)[:, None, None] / 255
+    tinted = image + strength * mask * (color - image)
     # An outline on both sides of the edge, 1 px per 256 px of picture on each side.
     reach = max(1, round(max(image.shape[1:]) / 256))
     inside = (mask > 0.5).to(image.dtype)[None]
     padded = F.pad(inside, (reach,) * 4, mode="replicate")
     outline = F.max_pool2d(padded, 2 * reach + 1, 1) - inside
-    return torch.where(outline[0] > 0, colour, tinted)
+    return torch.where(outline[0] > 0, color, tinted)
 
 
 def cut_out(image: Float[Tensor, "3 height width"], mask: Float[Tensor, "1 height width"]) -> Float[Tensor, "4 h w"]:

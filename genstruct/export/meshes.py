@@ -124,9 +124,9 @@ def _ply(mesh: Mesh) -> bytes:
     for axis, name in enumerate("xyz"):
         vertices[name] = mesh.vertices[0, :, axis].numpy()
     if mesh.texture is not None:
-        colours = to_uint8(sample_at_vertices(mesh, mesh.texture)[0].mT[:, None])[0]
+        colors = to_uint8(sample_at_vertices(mesh, mesh.texture)[0].mT[:, None])[0]
         for channel, name in enumerate(("red", "green", "blue")):
-            vertices[name] = colours[:, channel]
+            vertices[name] = colors[:, channel]
     faces = np.zeros(len(mesh.faces), [("count", "u1"), ("corners", "<i4", 3)])
     faces["count"], faces["corners"] = 3, mesh.faces.numpy()
     kinds = {"<f4": "float", "u1": "uchar"}

@@ -73,8 +73,8 @@ def offset_box(
         places = np.argwhere(valid_placements(mask, crop))
         if not len(places):
             continue
-        off_centre = np.hypot(*((_centroid(mask) - places - np.array(crop) / 2) / crop).T)
-        places = places[np.argsort(-off_centre, kind="stable")][: math.ceil(farthest * len(places))]
+        off_center = np.hypot(*((_centroid(mask) - places - np.array(crop) / 2) / crop).T)
+        places = places[np.argsort(-off_center, kind="stable")][: math.ceil(farthest * len(places))]
         y, x = places[int(choice * len(places))].tolist()
         return x, y, x + crop[1], y + crop[0]
     return None
@@ -143,7 +143,7 @@ def _write_item(
     line = {"file_name": f"images/{name}.png", "mask_file_name": f"masks/{name}.png", "source_box": list(box)}
     line |= {field: item.fields[field] for field in PASSED_ON if field in item.fields}
     line |= _moved(item.fields.get("intrinsics"), x0, y0) | _extent(cropped)
-    return line, (_off_centre(cropped), _off_centre(mask))
+    return line, (_off_center(cropped), _off_center(mask))
 
 
 def _moved(intrinsics: object, x0: int, y0: int) -> dict[str, object]:
@@ -173,6 +173,6 @@ def _centroid(mask: Float[np.ndarray, "height width"]) -> Float[np.ndarray, " 2"
     return np.array([mask.sum(1 - axis) @ (np.arange(size) + 0.5) / total for axis, size in enumerate(mask.shape)])
 
 
-def _off_centre(mask: Float[np.ndarray, "height width"]) -> float:
+def _off_center(mask: Float[np.ndarray, "height width"]) -> float:
     """Distance of the mask's centroid from the picture's centre, in sides."""
     return float(np.hypot(*(_centroid(mask) / mask.shape - 0.5)))

@@ -204,10 +204,10 @@ def _pictures(mesh: Mesh, cameras: Camera, turn: Turn) -> Iterator[Float[Tensor,
     look = Look(_light(cameras) if turn.light else None)
     seen = render(mesh, cameras, turn.size, look=look, samples=turn.samples, normals=False)
     if turn.background is None:  # over black, colours are multiplied by their coverage
-        colour = seen.colour / seen.alpha.clamp(min=1 / 1024)
-        return iter(torch.cat([colour.clamp(max=1), seen.alpha], 1))
-    below = seen.colour.new_tensor(turn.background)[:, None, None]
-    return iter(seen.colour + (1 - seen.alpha) * below)
+        color = seen.color / seen.alpha.clamp(min=1 / 1024)
+        return iter(torch.cat([color.clamp(max=1), seen.alpha], 1))
+    below = seen.color.new_tensor(turn.background)[:, None, None]
+    return iter(seen.color + (1 - seen.alpha) * below)
 
 
 def _light(cameras: Camera) -> DirectionalLight:

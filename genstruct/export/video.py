@@ -225,13 +225,13 @@ def _write_folder(path: Path, frames: Iterator[Pixels], count: int, fps: float |
 def _write_gif(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
     first = next(frames)
     _check_pixels(path, count, first.shape[:2])
-    few = np.stack([_few_colours(frame) for frame in itertools.chain([first], frames)])
+    few = np.stack([_few_colors(frame) for frame in itertools.chain([first], frames)])
     delays = [10 * (round((n + 1) * 100 / fps) - round(n * 100 / fps)) for n in range(count)]  # ms
     # By way of memory: given a place that turns out to be full, imageio tries again, loudly, when it is collected.
     write_bytes(path, iio.imwrite("<bytes>", few, extension=".gif", is_batch=True, duration=delays, loop=0))
 
 
-def _few_colours(frame: Pixels) -> Pixels:
+def _few_colors(frame: Pixels) -> Pixels:
     """At most 256 colours, which imageio then stores as they are.
 
     Of Pillow's ways to choose them, this is the one whose worst pixel is least wrong; an even background stays exact.

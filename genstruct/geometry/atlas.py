@@ -51,7 +51,7 @@ def picture_charts(pixels: Pixels, uv: Corners, faces: Int[np.ndarray, " _"], la
         charts.append(_repeated(Chart(pixels, uv[over].clip(0), faces[over]), largest))
     if lost.any():
         mean = pixels.reshape(-1, 3).mean(0).round().astype(np.uint8)
-        charts.append(colour_chart(np.broadcast_to(mean, (int(lost.sum()), 3, 3)), faces[lost]))
+        charts.append(color_chart(np.broadcast_to(mean, (int(lost.sum()), 3, 3)), faces[lost]))
     return charts
 
 
@@ -63,13 +63,13 @@ def _repeated(chart: Chart, largest: int) -> Chart:
     return Chart(np.tile(small.pixels, (down, across, 1)), (chart.uv / (across, down)).clip(0, 1), chart.faces)
 
 
-def colour_chart(colours: UInt8[np.ndarray, "faces 3 3"], faces: Int[np.ndarray, " faces"]) -> Chart:
+def color_chart(colors: UInt8[np.ndarray, "faces 3 3"], faces: Int[np.ndarray, " faces"]) -> Chart:
     """A chart of triangles with a colour at each corner, [face, corner, channel]: cells of 2 x 2 pixels.
 
     Corners lie on pixel centres, so that the bilinear lookup interpolates linearly across the triangle; triangles with
     the same colours share a cell.
     """
-    kinds, cell = np.unique(colours.reshape(-1, 9), axis=0, return_inverse=True)
+    kinds, cell = np.unique(colors.reshape(-1, 9), axis=0, return_inverse=True)
     side = max(math.ceil(math.sqrt(len(kinds))), 1)
     first, second, third = kinds.reshape(-1, 3, 3).astype(np.int16).transpose(1, 0, 2)
     fourth = (second + third - first).clip(0, 255)  # makes the four bilinear weights a plane through the three

@@ -42,7 +42,7 @@ def to_opengl(
     view = _flip(camera.world_to_camera, OPENGL_AXES)
     last = view.new_tensor([0.0, 0.0, 0.0, 1.0]).expand(len(view), 1, 4)
     projection = view.new_zeros(len(view), 4, 4)
-    x, y = _normalised(camera.intrinsics, size)
+    x, y = _normalized(camera.intrinsics, size)
     # Rows act on (x, y, z, 1) with z backward: what multiplies our depth changes its sign.
     for row, (across, down, offset) in enumerate((x.unbind(-1), y.unbind(-1))):
         projection[:, row, 0], projection[:, row, 1] = across, -down
@@ -112,9 +112,9 @@ def to_pytorch3d(camera: Camera, size: tuple[int, int]) -> Any:
     height, width = size
     half = min(size) / 2  # its image is [-1, 1] along the shorter side
     focal = torch.stack([camera.intrinsics[:, 0, 0], camera.intrinsics[:, 1, 1]], -1) / half
-    centre = (camera.intrinsics.new_tensor([width / 2, height / 2]) - camera.intrinsics[:, :2, 2]) / half
+    center = (camera.intrinsics.new_tensor([width / 2, height / 2]) - camera.intrinsics[:, :2, 2]) / half
     kind = OrthographicCameras if camera.orthographic else PerspectiveCameras
-    return kind(focal, centre, R=pose[:, :, :3].mT, T=pose[:, :, 3], device=pose.device)
+    return kind(focal, center, R=pose[:, :, :3].mT, T=pose[:, :, 3], device=pose.device)
 
 
 def from_pytorch3d(cameras: Any, size: tuple[int, int]) -> Camera:
@@ -150,7 +150,7 @@ def _flip(pose: Tensor, signs: tuple[float, float, float]) -> Tensor:
     return pose * pose.new_tensor(signs)[:, None]
 
 
-def _normalised(intrinsics: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
+def _normalized(intrinsics: Tensor, size: tuple[int, int]) -> tuple[Tensor, Tensor]:
     """First two rows of the intrinsics with the image as [-1, 1] x [-1, 1], y upwards."""
     height, width = size
     unit = intrinsics.new_tensor([0.0, 0.0, 1.0])

@@ -38,7 +38,7 @@ def read_mesh(
     """Read a mesh file: one batch item, float32, on the CPU.
 
     Colours come from pictures, else from vertices or faces, else from the material; surfaces without any are grey
-    (`materials.GREY`). Several materials are baked into one texture.
+    (`materials.GRAY`). Several materials are baked into one texture.
 
     Args:
         path: The file; pictures and materials that it names lie beside it. Missing and damaged ones count as none.
@@ -56,10 +56,10 @@ def read_mesh(
     _check_file(path, most_bytes)
     parts = _parts(path, most_faces)
     places, faces, uv, texture = _joined(parts, largest_texture, path.suffix.lower() in GLTF)
-    centred, radius = _centred(places)
-    if not _has_area(centred, faces):
+    centered, radius = _centered(places)
+    if not _has_area(centered, faces):
         raise DataError(f"{path} has no triangle with an area (points and lines are not drawn); give a surface mesh")
-    places = centred / radius if fit else places
+    places = centered / radius if fit else places
     if np.abs(places).max() > np.finfo(np.float32).max:
         raise DataError(f"{path} has coordinates beyond the range of float32; fit it, or scale it down")
     vertices, corners = _welded(places.astype(np.float32), faces)
@@ -88,21 +88,21 @@ def fitted(mesh: Mesh) -> Mesh:
     if not mesh.vertices.shape[1]:
         raise ShapeError(f"fitting needs a vertex, got vertices {list(mesh.vertices.shape)}")
     low, high = torch.aminmax(mesh.vertices, dim=1, keepdim=True)
-    centred: Tensor = mesh.vertices - (low / 2 + high / 2)
-    widest = centred.abs().amax((1, 2), keepdim=True)  # squares of large numbers would be infinite, of small ones 0
-    centred = centred / torch.where(widest > 0, widest, 1)
-    radius = centred.norm(dim=-1).amax(1)[:, None, None]
-    return replace(mesh, vertices=centred / torch.where(radius > 0, radius, 1))
+    centered: Tensor = mesh.vertices - (low / 2 + high / 2)
+    widest = centered.abs().amax((1, 2), keepdim=True)  # squares of large numbers would be infinite, of small ones 0
+    centered = centered / torch.where(widest > 0, widest, 1)
+    radius = centered.norm(dim=-1).amax(1)[:, None, None]
+    return replace(mesh, vertices=centered / torch.where(radius > 0, radius, 1))
 
 
-def _centred(places: Float64) -> tuple[Float64, float]:
+def _centered(places: Float64) -> tuple[Float64, float]:
     """Places with the middle of their box at the origin and the farthest coordinate at 1, and the farthest distance."""
     if not len(places):
         return places, 1.0
-    centred = places - (places.min(0) / 2 + places.max(0) / 2)
-    widest = np.abs(centred).max()
-    centred = centred / (widest if widest > 0 else 1)
-    return centred, float(np.linalg.norm(centred, axis=1).max()) if widest > 0 else 1.0
+    centered = places - (places.min(0) / 2 + places.max(0) / 2)
+    widest = np.abs(centered).max()
+    centered = centered / (widest if widest > 0 else 1)
+    return centered, float(np.linalg.norm(centered, axis=1).max()) if widest > 0 else 1.0
 
 
 def _has_area(places: Float64, faces: Int[np.ndarray, "_ 3"]) -> bool:

@@ -6,12 +6,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from genstruct.geometry.atlas import Chart, colour_chart, picture_charts
+from genstruct.geometry.atlas import Chart, color_chart, picture_charts
 
-GREY = 180
+GRAY = 180
 """sRGB of surfaces without any colour, of 255."""
 # What trimesh puts where a file names a material that is nowhere: a colour, or a picture of 4 pixels (count, colour).
-NO_COLOUR, NO_PICTURE = [102, 102, 102, 255], [(4, (100, 100, 100, 255))]
+NO_COLOR, NO_PICTURE = [102, 102, 102, 255], [(4, (100, 100, 100, 255))]
 
 
 def charts_of(parts: list[Any], largest: int, gltf: bool) -> list[Chart]:
@@ -27,9 +27,9 @@ def charts_of(parts: list[Any], largest: int, gltf: bool) -> list[Chart]:
     for part in parts:
         numbers = np.arange(first, first + len(part.faces))
         first += len(numbers)
-        image, colours = materials.of(part, gltf)
+        image, colors = materials.of(part, gltf)
         if image is None:
-            plain.add(colours, numbers)
+            plain.add(colors, numbers)
             continue
         corners = np.asarray(part.visual.uv, np.float64)[:, :2][part.faces] * (1, -1) + (
             0,
@@ -41,7 +41,7 @@ def charts_of(parts: list[Any], largest: int, gltf: bool) -> list[Chart]:
         for worn in pictures.values()
         for chart in picture_charts(worn.pixels, worn.corners(), worn.faces(), largest)
     ]
-    return charts + ([colour_chart(plain.corners(), plain.faces())] if plain.numbers else [])
+    return charts + ([color_chart(plain.corners(), plain.faces())] if plain.numbers else [])
 
 
 @dataclass
@@ -85,36 +85,36 @@ class _Materials:
         if visual.kind == "face":
             return None, np.repeat(np.asarray(visual.face_colors, np.uint8)[:, None, :3], 3, 1)
         if visual.kind != "texture":
-            return None, np.full((len(faces), 3, 3), GREY, np.uint8)
-        picture, colour = self._read(visual.material)
+            return None, np.full((len(faces), 3, 3), GRAY, np.uint8)
+        picture, color = self._read(visual.material)
         if picture is not None and visual.uv is not None and len(visual.uv) == len(part.vertices):
             return picture, np.zeros((0, 3, 3), np.uint8)
         beside = visual.vertex_attributes.get("color")
-        light = _to_linear(colour / 255) * (1 if beside is None else _shares(beside)[faces])
+        light = _to_linear(color / 255) * (1 if beside is None else _shares(beside)[faces])
         return None, np.broadcast_to(_to_srgb(light), (len(faces), 3, 3))
 
     def _read(self, material: Any) -> tuple[_Picture | None, np.ndarray]:
         if id(material) not in self._known:
-            pixels, colour = _material(material)
+            pixels, color = _material(material)
             name = None if pixels is None else blake2b(repr(pixels.shape).encode() + pixels.tobytes()).digest()
             picture = None if pixels is None or name is None else _Picture(name, pixels)
-            self._known[id(material)] = material, picture, colour  # kept alive, so that its number stays its own
+            self._known[id(material)] = material, picture, color  # kept alive, so that its number stays its own
         return self._known[id(material)][1:]
 
 
-def _shares(colours: Any) -> np.ndarray:
+def _shares(colors: Any) -> np.ndarray:
     """Red, green and blue of vertices in [0, 1], from bytes, 16-bit numbers or shares of one."""
-    colours = np.asarray(colours)[:, :3]
-    most = np.iinfo(colours.dtype).max if colours.dtype.kind in "iu" else 1
-    shares: np.ndarray = np.nan_to_num(colours / most).clip(0, 1)
+    colors = np.asarray(colors)[:, :3]
+    most = np.iinfo(colors.dtype).max if colors.dtype.kind in "iu" else 1
+    shares: np.ndarray = np.nan_to_num(colors / most).clip(0, 1)
     return shares
 
 
 def _material(material: Any) -> tuple[np.ndarray | None, np.ndarray]:
     """Picture and plain colour of a material, sRGB bytes; glTF's factors are linear and tint the picture."""
     if not hasattr(material, "baseColorFactor"):
-        diffuse = np.asarray(getattr(material, "diffuse", NO_COLOUR), np.uint8)
-        plain = np.full(3, GREY, np.uint8) if diffuse.tolist() == NO_COLOUR else diffuse[:3]
+        diffuse = np.asarray(getattr(material, "diffuse", NO_COLOR), np.uint8)
+        plain = np.full(3, GRAY, np.uint8) if diffuse.tolist() == NO_COLOR else diffuse[:3]
         return _pixels(getattr(material, "image", None)), plain
     image, factor = _pixels(material.baseColorTexture), material.baseColorFactor
     factor = np.ones(3) if factor is None else np.asarray(factor, np.float64)[:3] / 255

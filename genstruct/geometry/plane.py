@@ -25,20 +25,20 @@ class Plane:
 
     Args:
         normal: Out of the front side; of any length above 0. The back side is not seen.
-        centre: A point of the plane about which the object turns, object units; the world's origin by default.
+        center: A point of the plane about which the object turns, object units; the world's origin by default.
 
     Raises:
         ShapeError: Other shapes or types, or mixed devices.
     """
 
     normal: Float[Tensor, "batch 3"]
-    centre: Float[Tensor, "#batch 3"] | None = None
+    center: Float[Tensor, "#batch 3"] | None = None
 
     def __post_init__(self) -> None:
         check_float("normal", self.normal, "batch 3")
-        if self.centre is not None:
-            check_float("centre", self.centre, "batch 3")
-            check_together({"normal": self.normal, "centre": self.centre})
+        if self.center is not None:
+            check_float("center", self.center, "batch 3")
+            check_together({"normal": self.normal, "center": self.center})
 
     @classmethod
     def facing(cls, azimuth: Number, elevation: Number) -> "Plane":
@@ -49,7 +49,7 @@ class Plane:
 
     @full_precision
     def turned(self, rotation: Float[Tensor, "batch 3 3"]) -> "Plane":
-        """The planes after the object has turned about `centre`.
+        """The planes after the object has turned about `center`.
 
         Raises:
             ShapeError: Another shape or type, or batches that do not fit.
@@ -57,7 +57,7 @@ class Plane:
         check_float("rotation", rotation, "batch 3 3")
         check_together({"plane.normal": self.normal, "rotation": rotation})
         check_batches({"plane": len(self.normal), "rotation": len(rotation)})
-        return Plane((rotation @ self.normal[..., None])[..., 0], self.centre)
+        return Plane((rotation @ self.normal[..., None])[..., 0], self.center)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def plane_homography(plane: Plane, rotation: Float[Tensor, "batch 3 3"], camera:
 
     Args:
         plane: World axes. A batch of one is shared, here and below.
-        rotation: Of the object, world axes, about `plane.centre`.
+        rotation: Of the object, world axes, about `plane.center`.
         camera: Stands still.
 
     Raises:
@@ -96,35 +96,35 @@ def plane_homography(plane: Plane, rotation: Float[Tensor, "batch 3 3"], camera:
     to_camera = camera.rotation
     turn = to_camera @ rotation @ to_camera.mT
     normal = (to_camera @ torch.nn.functional.normalize(plane.normal, dim=-1)[..., None]).expand(batch, 3, 1)
-    origin = torch.zeros_like(plane.normal[:1]) if plane.centre is None else plane.centre
-    centre = camera.to_camera(origin[:, None]).mT.expand(batch, 3, 1)
+    origin = torch.zeros_like(plane.normal[:1]) if plane.center is None else plane.center
+    center = camera.to_camera(origin[:, None]).mT.expand(batch, 3, 1)
     map_points = _orthographic if camera.orthographic else _perspective
-    matrix, horizon, visible = map_points(turn.expand(batch, 3, 3), normal, centre)
+    matrix, horizon, visible = map_points(turn.expand(batch, 3, 3), normal, center)
     intrinsics = camera.intrinsics.expand(batch, 3, 3)
     inverse = torch.linalg.inv_ex(intrinsics).inverse  # of a batch without waiting for the device
     return Homography(intrinsics @ matrix @ inverse, (horizon @ inverse)[:, 0], visible.to(matrix.dtype))
 
 
-def _perspective(turn: Tensor, normal: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _perspective(turn: Tensor, normal: Tensor, center: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Homography of rays (x/z, y/z, 1), horizon (row) and visibility."""
-    length = centre.norm(dim=1, keepdim=True)
-    facing = normal.mT @ centre  # [batch, 1, 1]; negative if the front side is seen
-    after = (turn @ normal).mT @ centre
+    length = center.norm(dim=1, keepdim=True)
+    facing = normal.mT @ center  # [batch, 1, 1]; negative if the front side is seen
+    after = (turn @ normal).mT @ center
     visible = (facing < -GRAZING * length) & (after < -GRAZING * length)
     row = normal.mT / torch.where(visible, facing, -1)
     identity = torch.eye(3).to(turn).expand_as(turn)
-    matrix = torch.where(visible, turn + (centre - turn @ centre) @ row, identity)
+    matrix = torch.where(visible, turn + (center - turn @ center) @ row, identity)
     return matrix, row, visible[:, 0, 0]
 
 
-def _orthographic(turn: Tensor, normal: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _orthographic(turn: Tensor, normal: Tensor, center: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Affine map of (x, y, 1), a horizon that is nowhere, and visibility."""
     visible = (normal[:, 2:] < -GRAZING) & ((turn @ normal)[:, 2:] < -GRAZING)
     depth = -normal[:, :2].mT / torch.where(visible, normal[:, 2:], -1)  # how depth grows with x and y on the plane
     linear = turn[:, :2, :2] + turn[:, :2, 2:] @ depth
     identity = torch.eye(3).to(turn).expand_as(turn)
     linear = torch.where(visible, linear, identity[:, :2, :2])
-    matrix = torch.cat([linear, centre[:, :2] - linear @ centre[:, :2]], -1)
+    matrix = torch.cat([linear, center[:, :2] - linear @ center[:, :2]], -1)
     return torch.cat([matrix, identity[:, 2:]], 1), identity[:, 2:], visible[:, 0, 0]
 
 
@@ -132,8 +132,8 @@ def _check(plane: Plane, rotation: Tensor, camera: Camera) -> int:
     """The batch size of all together."""
     check_float("rotation", rotation, "batch 3 3")
     tensors = {"plane.normal": plane.normal, "rotation": rotation, "camera": camera.intrinsics}
-    if plane.centre is not None:
-        tensors["plane.centre"] = plane.centre
+    if plane.center is not None:
+        tensors["plane.center"] = plane.center
     check_together(tensors)
     sizes = {len(tensor) for tensor in tensors.values()} - {1}
     types = {tensor.dtype for tensor in tensors.values()}

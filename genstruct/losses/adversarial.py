@@ -56,7 +56,7 @@ def reversal(
     return -torch.exp(-lead.clamp(-15, 15))
 
 
-def zero_centred_penalty(
+def zero_centered_penalty(
     discriminator: nn.Module, images: Float[Tensor, "batch c h w"]
 ) -> tuple[Float[Tensor, " batch"], Float[Tensor, " batch"]]:
     """Squared gradient norm of the discriminator at `images`, and its logits there (R1 on real images, R2 on made
@@ -75,5 +75,5 @@ def gradient_penalty(
 ) -> Float[Tensor, " batch"]:
     """(|gradient| - 1)^2 at `share` of the way from made to real images (WGAN-GP, Gulrajani et al. 2017, Eq. 3)."""
     mixed = (made + share[:, None, None, None] * (real - made)).detach()
-    squared, _ = zero_centred_penalty(discriminator, mixed)
+    squared, _ = zero_centered_penalty(discriminator, mixed)
     return ((squared + 1e-12).sqrt() - 1).square()

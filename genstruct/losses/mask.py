@@ -24,7 +24,7 @@ def maximum_area(mask: Mask, share: float) -> PerImage:
     return (area(mask) - share).relu()
 
 
-def binarisation(mask: Mask) -> PerImage:
+def binarization(mask: Mask) -> PerImage:
     """Mean of min(m, 1 - m), against grey masks that average two pictures (Bielski & Favaro 2019, section 4)."""
     return torch.minimum(mask, 1 - mask).mean((1, 2, 3))
 

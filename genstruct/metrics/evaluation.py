@@ -189,11 +189,11 @@ def score_mask_folder(
         if progress is not None:
             progress(number + 1, len(pairs))
     unused = len(names) - len(pairs) if limit is None else 0
-    scores, groups = summarise(images, protocol)
+    scores, groups = summarize(images, protocol)
     return MaskReport(scores, images, failures, unused, groups, protocol)
 
 
-def summarise(images: list[ImageScores], protocol: MaskProtocol) -> tuple[dict[str, Score], int | None]:
+def summarize(images: list[ImageScores], protocol: MaskProtocol) -> tuple[dict[str, Score], int | None]:
     """Scores of a set with intervals, and the number of groups that were resampled (None: images)."""
     if not images:
         return {}, None

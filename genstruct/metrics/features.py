@@ -83,7 +83,7 @@ class RandomFilters(nn.Module):
         return torch.cat(features, 1)
 
 
-class Normalised(nn.Module):
+class Normalized(nn.Module):
     """A torchvision network without its classifier, fed as ImageNet networks are."""
 
     def __init__(self, body: nn.Module) -> None:
@@ -138,9 +138,9 @@ def whitened(
     many as `components`, or a quarter of the real images where those are fewer. Being fitted to the real set they
     favour it a little: equal distributions score about -0.007 at 240 against 500 images.
     """
-    centre, scale = real.mean(0), real.std(0)
+    center, scale = real.mean(0), real.std(0)
     varies = scale > 1e-6 * max(float(scale.max()), 1e-12)
-    left, right = (((rows - centre)[:, varies] / scale[varies]).astype(np.float64) for rows in (samples, real))
+    left, right = (((rows - center)[:, varies] / scale[varies]).astype(np.float64) for rows in (samples, real))
     _, deviations, axes = np.linalg.svd(right, full_matrices=False)
     solid = int((deviations > 1e-6 * deviations.max(initial=0)).sum())
     kept = max(1, min(components, len(real) // 4, solid))
@@ -161,7 +161,7 @@ def _from_file(path: Path) -> FeatureNetwork:
         ) from error
     with path.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()[:12]
-    return FeatureNetwork(f"{architecture}@{digest}", Normalised(body).eval().requires_grad_(False), size, False)
+    return FeatureNetwork(f"{architecture}@{digest}", Normalized(body).eval().requires_grad_(False), size, False)
 
 
 def _read_state(path: Path) -> dict[str, Tensor]:

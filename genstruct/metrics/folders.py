@@ -157,8 +157,8 @@ def read_picture(path: Path) -> Image.Image:
     if image.mode.startswith("I"):  # 16-bit grey: Pillow's own conversion would clip at 255
         image = Image.fromarray((np.asarray(image) >> 8).clip(0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
-        colour = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", colour.size, "white"), colour)
+        color = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", color.size, "white"), color)
     return image.convert("RGB")
 
 

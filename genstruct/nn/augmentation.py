@@ -8,17 +8,17 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 # Rows are grey and two chroma axes, all orthonormal: turning about grey changes hue, scaling the others saturation.
-_GREY = torch.tensor(
+_GRAY = torch.tensor(
     [[1, 1, 1], [math.sqrt(2), -math.sqrt(0.5), -math.sqrt(0.5)], [0, math.sqrt(1.5), -math.sqrt(1.5)]]
 )
-_GREY = _GREY / math.sqrt(3)
+_GRAY = _GRAY / math.sqrt(3)
 
 
-def colour_matrix(
+def color_matrix(
     hue: Float[Tensor, " batch"], saturation: Float[Tensor, " batch"], contrast: Float[Tensor, " batch"]
 ) -> Float[Tensor, "batch 3 3"]:
     """The linear map on RGB that turns hue (radians) and scales chroma and everything."""
-    basis = _GREY.to(hue)
+    basis = _GRAY.to(hue)
     turn = torch.zeros(len(hue), 3, 3, device=hue.device, dtype=hue.dtype)
     turn[:, 0, 0] = contrast
     turn[:, 1, 1] = turn[:, 2, 2] = contrast * saturation * hue.cos()
@@ -27,7 +27,7 @@ def colour_matrix(
     return basis.mT @ turn @ basis
 
 
-def change_colour(
+def change_color(
     images: Float[Tensor, "batch 3 h w"], draws: Float[Tensor, "batch 5"], strength: float, chance: float = 1.0
 ) -> Float[Tensor, "batch 3 h w"]:
     """Change hue, saturation, contrast and brightness of each image; differentiable in the images.
@@ -38,9 +38,9 @@ def change_colour(
         strength: 1 = hue +-0.3 rad, saturation and contrast x 0.5-1.5, brightness +-0.2.
         chance: Share of images that change.
     """
-    centred = (draws[:, :4] * 2 - 1) * strength * (draws[:, 4:] < chance).to(draws)
-    hue, saturation, contrast, brightness = centred.unbind(1)
-    matrix = colour_matrix(hue * 0.3, 1 + saturation * 0.5, 1 + contrast * 0.5)
+    centered = (draws[:, :4] * 2 - 1) * strength * (draws[:, 4:] < chance).to(draws)
+    hue, saturation, contrast, brightness = centered.unbind(1)
+    matrix = color_matrix(hue * 0.3, 1 + saturation * 0.5, 1 + contrast * 0.5)
     return apply_matrix(images, matrix, 0.2 * brightness)
 
 

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from genstruct.nn.layers import Linear, ModulatedConv, leaky, normalise_features, upsample
+from genstruct.nn.layers import Linear, ModulatedConv, leaky, normalize_features, upsample
 
 
 class Mapping(nn.Module):
@@ -19,7 +19,7 @@ class Mapping(nn.Module):
         self.layers = nn.ModuleList(Linear(a, b, lr=lr) for a, b in itertools.pairwise(widths))
 
     def forward(self, z: Float[Tensor, "batch latent"]) -> Float[Tensor, "batch style"]:
-        z = normalise_features(z)
+        z = normalize_features(z)
         for layer in self.layers:
             z = leaky(layer(z))
         return z

@@ -17,7 +17,7 @@ def leaky(x: Tensor) -> Tensor:
     return F.leaky_relu(x, LEAK) * GAIN
 
 
-def normalise_features(x: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
+def normalize_features(x: Float[Tensor, "batch features"]) -> Float[Tensor, "batch features"]:
     """Scale each row to unit mean square ("pixel norm", Karras et al. 2018, section 4.2)."""
     return x * torch.rsqrt(x.square().mean(1, keepdim=True) + 1e-8)
 

@@ -28,23 +28,23 @@ class Layer:
     """A picture with coverage.
 
     Args:
-        colour: In [0, 1], not premultiplied.
+        color: In [0, 1], not premultiplied.
         alpha: Coverage in [0, 1].
 
     Raises:
         ShapeError: Other shapes or types, or mixed devices.
     """
 
-    colour: Float[Tensor, "batch channels height width"]
+    color: Float[Tensor, "batch channels height width"]
     alpha: Float[Tensor, "batch 1 height width"]
 
     def __post_init__(self) -> None:
-        check_float("colour", self.colour, "batch channels height width")
+        check_float("color", self.color, "batch channels height width")
         check_float("alpha", self.alpha, "batch 1 height width")
-        check_together({"colour": self.colour, "alpha": self.alpha})
-        if len(self.colour) != len(self.alpha) or self.colour.shape[2:] != self.alpha.shape[2:]:
-            wanted = [len(self.colour), 1, *self.colour.shape[2:]]
-            raise ShapeError(f"alpha must be {wanted} like colour, got {list(self.alpha.shape)}")
+        check_together({"color": self.color, "alpha": self.alpha})
+        if len(self.color) != len(self.alpha) or self.color.shape[2:] != self.alpha.shape[2:]:
+            wanted = [len(self.color), 1, *self.color.shape[2:]]
+            raise ShapeError(f"alpha must be {wanted} like color, got {list(self.alpha.shape)}")
 
 
 def composite(
@@ -59,15 +59,15 @@ def composite(
     picture = background
     for number, layer in enumerate(layers):
         if not isinstance(layer, Layer):
-            raise ShapeError(f"layers must be Layer(colour, alpha), got {type(layer).__name__} as number {number}")
-        check_together({"background": background, "layer": layer.colour})
-        sizes = {len(picture), len(layer.colour)} - {1}
-        if len(sizes) > 1 or layer.colour.shape[1:] != background.shape[1:]:
+            raise ShapeError(f"layers must be Layer(color, alpha), got {type(layer).__name__} as number {number}")
+        check_together({"background": background, "layer": layer.color})
+        sizes = {len(picture), len(layer.color)} - {1}
+        if len(sizes) > 1 or layer.color.shape[1:] != background.shape[1:]:
             raise ShapeError(
                 f"layers must be [1 or {len(picture)}, {', '.join(map(str, background.shape[1:]))}] like the "
-                f"background, got {list(layer.colour.shape)} as number {number}"
+                f"background, got {list(layer.color.shape)} as number {number}"
             )
-        picture = picture + layer.alpha * (layer.colour - picture)
+        picture = picture + layer.alpha * (layer.color - picture)
     return picture
 
 
@@ -90,7 +90,7 @@ def shift(
     """
     _check(layer, {"offset": offset}, fill)
     size = torch.tensor([layer.shape[3], layer.shape[2]], device=layer.device, dtype=layer.dtype)
-    source = torch.stack(torch.meshgrid(*(_centres(side, layer) for side in layer.shape[:1:-1]), indexing="xy"), -1)
+    source = torch.stack(torch.meshgrid(*(_centers(side, layer) for side in layer.shape[:1:-1]), indexing="xy"), -1)
     source = (source - offset[:, None, None]) * 2 / size - 1  # [batch, height, width, 2]
     mode = "zeros" if fill == "zero" else "border"
     return F.grid_sample(layer, source, padding_mode=mode, align_corners=False)
@@ -159,7 +159,7 @@ def affine(
         raise ShapeError(f"scale {list(scale.shape)} must be at least {SMALLEST:g}, got {scale.min().item():g}")
     down, across = (
         _reading(
-            (_centres(size, layer) - size / 2 - move[:, None]) / scale[:, None] + size / 2 - 0.5, scale, size, fill
+            (_centers(size, layer) - size / 2 - move[:, None]) / scale[:, None] + size / 2 - 0.5, scale, size, fill
         )
         for size, move in zip(layer.shape[2:], offset.flip(1).unbind(1), strict=True)
     )
@@ -193,7 +193,7 @@ def _half_tent(first: Tensor, reach: Tensor) -> Tensor:
     return count * (1 - first / reach) - count * (count - 1) / (2 * reach)
 
 
-def _centres(size: int, like: Tensor) -> Float[Tensor, " size"]:
+def _centers(size: int, like: Tensor) -> Float[Tensor, " size"]:
     """Coordinates of pixel centres."""
     return torch.arange(size, device=like.device, dtype=like.dtype) + 0.5
 

@@ -66,7 +66,7 @@ def find_margins(
     image, row, column = (index >= 0).nonzero(as_tuple=True)
     face = index[image, row, column].long()
     corners = v[image[:, None], triangle.pick(faces, image, face)]
-    squares, shares = _closest(corners, triangle.centre(column, v), triangle.centre(row, v))
+    squares, shares = _closest(corners, triangle.center(column, v), triangle.center(row, v))
     square, corner = squares.min(1)
     alpha = 1 - square.clamp(min=1e-12).sqrt() / margin
     return Margins(image, row, column, face, corner, shares.gather(1, corner[:, None])[:, 0], alpha, index)
@@ -95,7 +95,7 @@ def _margin_depth(
     corners: Float[Tensor, "n 3 3"], row: Tensor, column: Tensor, fragments: Fragments, margin: float
 ) -> tuple[Tensor, Tensor]:
     """Inverse depth of margins, pushed back by distance, and whether the pixel is in the margin."""
-    squares, shares = _closest(corners, triangle.centre(column, corners), triangle.centre(row, corners))
+    squares, shares = _closest(corners, triangle.center(column, corners), triangle.center(row, corners))
     square, corner = squares.min(1)
     share = shares.gather(1, corner[:, None])[:, 0]
     z = corners[..., 2]

@@ -33,7 +33,7 @@ def warp_plane(
     Args:
         image: Pictures, masks, or both stacked on channels; a batch of one is shared, here and below.
         plane: World axes.
-        rotation: Of the object about `plane.centre`, world axes.
+        rotation: Of the object about `plane.center`, world axes.
         camera: Its intrinsics belong to the size of the image; orthographic cameras give weak perspective.
         fill: What appears where the picture ended: nothing, or its repeated border.
         samples: Lookups of each pixel along each axis. With 1, pictures that shrink to less than about 0.7 alias; n are
@@ -87,7 +87,7 @@ def warp_back(
         raise ShapeError(f"image {list(image.shape)} must have a batch of 1 or {len(back.matrix)}, like the planes")
     batch = sizes.pop() if sizes else 1
     height, width = image.shape[-2:]
-    pixels = _pixel_centres(image)
+    pixels = _pixel_centers(image)
     source = pixels @ back.matrix.mT[:, None]  # [batch, height, width, 3]
     shown = (source[..., 2] > NEAREST) & ((pixels @ back.horizon[:, None, :, None])[..., 0] > 0)
     shown = shown & (back.visible > 0)[:, None, None]
@@ -125,7 +125,7 @@ def _spread(
     return spots, torch.outer(tent, tent).flatten()
 
 
-def _pixel_centres(image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "height width 3"]:
+def _pixel_centers(image: Float[Tensor, "batch channels height width"]) -> Float[Tensor, "height width 3"]:
     """(u, v, 1) of every pixel."""
     height, width = image.shape[-2:]
     u = torch.arange(width, device=image.device, dtype=image.dtype) + 0.5

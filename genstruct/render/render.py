@@ -29,7 +29,7 @@ from genstruct.render.topology import topology
 
 Silhouette = Literal["edges", "margin", "none"]
 
-GREY = materials.GREY / 255
+GRAY = materials.GRAY / 255
 """sRGB value of meshes without a texture."""
 FARTHEST = 1e15
 """Object units from the origin; areas of larger triangles leave the range of float32."""
@@ -40,14 +40,14 @@ class Rendering:
     """What a camera sees.
 
     Args:
-        colour: sRGB in [0, 1], over the background.
+        color: sRGB in [0, 1], over the background.
         alpha: Coverage by the mesh in [0, 1].
         depth: Camera depth at pixel centres, object units; infinite where nothing is hit. Has no gradient.
         normal: Smooth unit normals of the side that is seen, world; 0 where nothing is hit. None if not wanted.
         index: Row of `mesh.faces` at pixel centres, -1 where nothing is hit.
     """
 
-    colour: Float[Tensor, "batch 3 height width"]
+    color: Float[Tensor, "batch 3 height width"]
     alpha: Float[Tensor, "batch 1 height width"]
     depth: Float[Tensor, "batch 1 height width"]
     normal: Float[Tensor, "batch 3 height width"] | None
@@ -186,12 +186,12 @@ def _surface(
         normal = interpolate(v, _normals(mesh, v), mesh.faces, fragments, backend=backend)
         normal = _towards_camera(normal, mesh, v, fragments)
     if mesh.texture is None or mesh.uv is None:
-        colour = v.new_full((len(v), 3, *fragments.size), GREY)
+        color = v.new_full((len(v), 3, *fragments.size), GRAY)
     else:
         uv = interpolate(v, mesh.uv[None].to(v.dtype), mesh.faces, fragments, _uv_faces(mesh), backend)
         level = _level(mesh, v, fragments, look)
-        colour = sample_texture(mesh.texture, uv, fragments, level, look.wrap, backend)
-    return colour if look.light is None else shade(colour, normal, look.light), normal
+        color = sample_texture(mesh.texture, uv, fragments, level, look.wrap, backend)
+    return color if look.light is None else shade(color, normal, look.light), normal
 
 
 def _normals(mesh: Mesh, v: Tensor) -> Tensor:
@@ -227,13 +227,13 @@ def _lay_margins(
     lists = mesh.faces[None]
     margins = find_margins(v, lists, fragments, margin)
     seen = replace(fragments, index=margins.index)
-    colour = v.new_full((len(v), 3, *fragments.size), GREY)
+    color = v.new_full((len(v), 3, *fragments.size), GRAY)
     if mesh.texture is not None and mesh.uv is not None:
         uv = mesh.uv[None].to(v.dtype)
         uv = interpolate_margins(v, uv, lists, _uv_faces(mesh)[None], margins, fragments.orthographic)
-        colour = sample_texture(mesh.texture, uv, seen, _level(mesh, v, seen, look), look.wrap, backend)
+        color = sample_texture(mesh.texture, uv, seen, _level(mesh, v, seen, look), look.wrap, backend)
     if look.light is not None:
         normal = interpolate_margins(v, _normals(mesh, v), lists, lists, margins, fragments.orthographic)
-        colour = shade(colour, _towards_camera(normal, mesh, v, seen), look.light)
+        color = shade(color, _towards_camera(normal, mesh, v, seen), look.light)
     alpha = alpha_image(margins)
-    return torch.lerp(picture, torch.cat([colour, torch.ones_like(alpha)], 1), alpha)
+    return torch.lerp(picture, torch.cat([color, torch.ones_like(alpha)], 1), alpha)

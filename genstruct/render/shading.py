@@ -18,12 +18,12 @@ class DirectionalLight:
 
     Args:
         ambient: Linear RGB; what a surface turned away still reflects, per unit of albedo.
-        colour: Linear RGB of the direct light.
+        color: Linear RGB of the direct light.
         direction: From the object towards the light, world; of any length.
     """
 
     ambient: Float[Tensor, "ambients 3"]
-    colour: Float[Tensor, "colours 3"]
+    color: Float[Tensor, "colors 3"]
     direction: Float[Tensor, "directions 3"]
 
 
@@ -92,7 +92,7 @@ def check_light(light: Light, pictures: Tensor) -> None:
 def _directional(normal: Tensor, light: DirectionalLight) -> Tensor:
     towards = torch.nn.functional.normalize(light.direction, dim=1)[:, :, None, None]
     facing = (normal * towards).sum(1, keepdim=True).clamp(min=0)
-    return light.ambient[:, :, None, None] + light.colour[:, :, None, None] * facing
+    return light.ambient[:, :, None, None] + light.color[:, :, None, None] * facing
 
 
 def _harmonic(normal: Tensor, light: HarmonicLight) -> Tensor:

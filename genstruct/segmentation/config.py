@@ -109,9 +109,9 @@ class PerturbConfig:
     """Real images are resized to this times the resolution and cropped at random, so that they show translation too."""
     flip: bool = True
     """Mirror half of the real images."""
-    colour: float = 0.5
+    color: float = 0.5
     """Strength of the colour change of real and made images before the discriminator."""
-    colour_chance: float = 0.4
+    color_chance: float = 0.4
     """Share of images whose colours change."""
     mirror: float = 0.0
     """Share of images, real and made, that are mirrored before the discriminator, the i-th of both alike. Made pictures
@@ -128,8 +128,8 @@ class PerturbConfig:
                 value = getattr(self, name)
                 raise ConfigError(f"perturb.{name} is a share of the picture, from 0 to below 0.5, got {value}")
         check_bounds(self, "perturb", 1, 4, "real_frame")
-        check_bounds(self, "perturb", 0, 1, "background_contrast", "colour_chance", "mirror", "translation_chance")
-        check_bounds(self, "perturb", 0, 3, "colour")
+        check_bounds(self, "perturb", 0, 1, "background_contrast", "color_chance", "mirror", "translation_chance")
+        check_bounds(self, "perturb", 0, 3, "color")
 
 
 @dataclass(frozen=True)
@@ -158,11 +158,11 @@ class ObjectiveConfig:
     """Masks larger than this share are penalised."""
     area_weight: float = 2.0
     """Weight of both area hinges."""
-    binarise: float = 0.3
+    binarize: float = 0.3
     """Weight of the binarisation. Strong and early freezes one template mask."""
-    binarise_from: float = 0.0
+    binarize_from: float = 0.0
     """Share of the training at which the binarisation starts to rise."""
-    binarise_until: float = 0.5
+    binarize_until: float = 0.5
     """Share of the training at which it has its full weight."""
     shifted_mask: bool = False
     """Area hinges and binarisation look at the mask as it is after the shift (published), where what has left the
@@ -182,21 +182,21 @@ class ObjectiveConfig:
     """Share of the training at which the information-leak term has its full weight."""
     total_variation: float = 0.0
     """Weight of the mask's total variation, against frayed outlines and holes."""
-    centre: float = 2.0
+    center: float = 2.0
     """Height of the initial centre prior on the mask logits."""
-    centre_width: float = 0.25
+    center_width: float = 0.25
     """Standard deviation of the prior, share of the picture."""
-    centre_until: float = 0.2
+    center_until: float = 0.2
     """Share of the training at which the prior has vanished."""
 
     def __post_init__(self) -> None:
         check_bounds(self, "objective", 1, math.inf, "penalty_every")
-        check_bounds(self, "objective", 0, math.inf, "penalty", "penalty_end", "drift", "area_weight", "binarise")
-        check_bounds(self, "objective", 0, math.inf, "border", "saturation", "leak", "centre", "total_variation")
-        check_bounds(self, "objective", 0, 1, "binarise_from", "binarise_until", "centre_until")
+        check_bounds(self, "objective", 0, math.inf, "penalty", "penalty_end", "drift", "area_weight", "binarize")
+        check_bounds(self, "objective", 0, math.inf, "border", "saturation", "leak", "center", "total_variation")
+        check_bounds(self, "objective", 0, 1, "binarize_from", "binarize_until", "center_until")
         check_bounds(self, "objective", 0, 1, "leak_early", "leak_early_until")
         check_bounds(self, "objective", 1e-3, 0.5, "border_width")
-        check_bounds(self, "objective", 1e-3, math.inf, "centre_width")
+        check_bounds(self, "objective", 1e-3, math.inf, "center_width")
         if not 0 <= self.minimum_area < self.maximum_area <= 1:
             raise ConfigError(
                 f"objective needs 0 <= minimum_area < maximum_area <= 1, got {self.minimum_area}, {self.maximum_area}"

@@ -7,30 +7,30 @@ from jaxtyping import Float
 from torch import Tensor
 
 # Half of the eight neighbours (the other half are the same pairs seen from the other end), as (rows, columns).
-NEIGHBOURS = ((0, 1), (1, 0), (1, 1), (1, -1))
+NEIGHBORS = ((0, 1), (1, 0), (1, 1), (1, -1))
 # Share of the smoothing that remains across the strongest edge, so that single pixels of noise cannot stand alone.
 FLOOR = 0.0
 
 
 def contrast_weights(
-    colours: Float[Tensor, "batch channel height width"], strength: float
+    colors: Float[Tensor, "batch channel height width"], strength: float
 ) -> Float[Tensor, "4 batch pixel"]:
     """Cost of a border between each pixel and four of its neighbours, small where the colours differ.
 
     `strength * exp(-d^2 / (2 mean d^2)) / distance`, the contrast term of Boykov & Jolly (2001) and Rother et al.
-    (2004), with a floor. Entry `[k, b, p]` belongs to pixel p (row-major) and its neighbour `NEIGHBOURS[k]`; pairs that
+    (2004), with a floor. Entry `[k, b, p]` belongs to pixel p (row-major) and its neighbour `NEIGHBORS[k]`; pairs that
     would leave the picture cost nothing.
     """
-    batch, _, height, width = colours.shape
-    squares = colours.new_zeros(len(NEIGHBOURS), batch, height, width)
+    batch, _, height, width = colors.shape
+    squares = colors.new_zeros(len(NEIGHBORS), batch, height, width)
     inside = torch.zeros_like(squares)
-    for number, offset in enumerate(NEIGHBOURS):
+    for number, offset in enumerate(NEIGHBORS):
         here, there = _ends(height, width, *offset)
-        squares[number][here] = (colours[(..., *here[1:])] - colours[(..., *there[1:])]).square().sum(1)
+        squares[number][here] = (colors[(..., *here[1:])] - colors[(..., *there[1:])]).square().sum(1)
         inside[number][here] = 1
     mean = squares.sum((0, 2, 3)) / inside.sum((0, 2, 3)).clamp(min=1)
     falloff = torch.exp(-squares / (2 * mean[:, None, None] + 1e-6))
-    length = colours.new_tensor([math.hypot(*offset) for offset in NEIGHBOURS])[:, None, None, None]
+    length = colors.new_tensor([math.hypot(*offset) for offset in NEIGHBORS])[:, None, None, None]
     return (strength * inside * ((1 - FLOOR) * falloff + FLOOR) / length).flatten(2)
 
 
@@ -57,7 +57,7 @@ def smooth_regions(
         softness: Log-odds below this leave a pixel between 0 and 1.
     """
     pixels = evidence.shape[1]
-    offsets = [rows * width + columns for rows, columns in NEIGHBOURS]
+    offsets = [rows * width + columns for rows, columns in NEIGHBORS]
     step, shrink = _steps(weights, offsets, softness)
     constant = (evidence + softness) * step
     flow, lowest, half = torch.zeros_like(weights), -weights, weights / 2

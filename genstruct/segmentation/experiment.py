@@ -41,7 +41,7 @@ class DataConfig:
     """Folder, .zip, .tar, LSUN LMDB or torchvision:NAME with images of one category."""
     size: int = 128
     """Photos are packed once as squares of this many pixels."""
-    crop: Policy = "centre"
+    crop: Policy = "center"
     """Which square of a photo: centre, random, box (from metadata), fit (squeezed) or pad."""
 
     def __post_init__(self) -> None:

@@ -216,7 +216,7 @@ class Inversion:
         scene = encoder.decode(encoder(made), self.generator)
         return {"inverted": torch.cat([made, scene.picture, scene.mask.expand(-1, 3, -1, -1)])}
 
-    def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
+    def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """None: nothing here competes, so nothing collapses."""
         return None
 

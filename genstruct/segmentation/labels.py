@@ -62,7 +62,7 @@ def label(
     for start in range(0, len(archive), batch):
         images = as_unit(archive.images[start : start + batch], segmenter.device)
         soft = resize_to(segmenter.logits(images), images.shape[-2:]).sigmoid()
-        refined, confidence = refine_and_judge(images, soft, segmenter.labelling)
+        refined, confidence = refine_and_judge(images, soft, segmenter.labeling)
         masks[start : start + batch] = to_bytes(refined)[..., 0]
         scores.append(confidence.cpu())
         if on_progress is not None:

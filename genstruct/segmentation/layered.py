@@ -14,7 +14,7 @@ from genstruct.train.randomness import Draws
 # Sigmoid of +-6 is within 0.0025 of 0 and 1: masks can be crisp, but a wrong pixel can still change its mind.
 LOGIT_RANGE = 6.0
 # tanh(2) = 0.964: within +-2 nearly all colours can be made, and every pixel still has a gradient.
-COLOUR_RANGE = 2.0
+COLOR_RANGE = 2.0
 
 # Pictures of noise for the background's generator and for the object's; see `Synthesis.forward`.
 Noise = tuple[list[Tensor], list[Tensor]]
@@ -58,7 +58,7 @@ class Scene:
     foreground: Float[Tensor, "batch 3 size size"]
     logits: Float[Tensor, "batch 1 size size"]
     saturation: Float[Tensor, " batch"]
-    """How far raw colours lie beyond `COLOUR_RANGE`, where the bound flattens them: mean square over both layers."""
+    """How far raw colours lie beyond `COLOR_RANGE`, where the bound flattens them: mean square over both layers."""
 
     @property
     def mask(self) -> Float[Tensor, "batch 1 size size"]:
@@ -153,16 +153,16 @@ class LayeredGenerator(nn.Module):
         background = self.background(style_background, size, noise_background).float()
         foreground = self.foreground(style_foreground, size, noise_foreground).float()
         logits = LOGIT_RANGE * torch.tanh((foreground[:, 3:] + prior) / LOGIT_RANGE)
-        excess = torch.cat([background, foreground[:, :3]], 1).abs().sub(COLOUR_RANGE).relu().square().mean((1, 2, 3))
-        return Scene(to_colour(background), to_colour(foreground[:, :3]), logits, excess)
+        excess = torch.cat([background, foreground[:, :3]], 1).abs().sub(COLOR_RANGE).relu().square().mean((1, 2, 3))
+        return Scene(to_color(background), to_color(foreground[:, :3]), logits, excess)
 
 
-def to_colour(x: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 size size"]:
+def to_color(x: Float[Tensor, "batch 3 size size"]) -> Float[Tensor, "batch 3 size size"]:
     """Unbounded values to [0, 1]. The bound matters: an unbounded object paints white outlines."""
     return (x.tanh() + 1) / 2
 
 
-def centre_prior(size: int, height: float, width: float, device: torch.device | str) -> Float[Tensor, "1 1 size size"]:
+def center_prior(size: int, height: float, width: float, device: torch.device | str) -> Float[Tensor, "1 1 size size"]:
     """A bump on the mask logits: `height` in the middle of the picture, negative outside, mean about zero.
 
     Args:
@@ -186,7 +186,7 @@ def fading_prior(
         size: Pixels.
         device: Where the scenes are made.
     """
-    left = 1 - fraction / objective.centre_until if objective.centre_until > 0 else 0.0
-    if objective.centre == 0 or left <= 0:
+    left = 1 - fraction / objective.center_until if objective.center_until > 0 else 0.0
+    if objective.center == 0 or left <= 0:
         return 0.0
-    return centre_prior(size, objective.centre * left, objective.centre_width, device)
+    return center_prior(size, objective.center * left, objective.center_width, device)

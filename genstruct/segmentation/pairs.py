@@ -10,7 +10,7 @@ from torch import Tensor
 
 from genstruct.data.archive import Archive
 from genstruct.errors import GenstructError
-from genstruct.losses.mask import area, binarisation, border
+from genstruct.losses.mask import area, binarization, border
 from genstruct.segmentation.config import check_bounds
 from genstruct.segmentation.layered import LayeredGenerator, Scene
 from genstruct.train.randomness import Draws
@@ -26,7 +26,7 @@ class PairConfig:
     """Pairs whose mask covers less than this share of the picture are dropped."""
     maximum_area: float = 0.7
     """Pairs whose mask covers more are dropped."""
-    grey: float = 0.35
+    gray: float = 0.35
     """Pairs are dropped whose mean of min(m, 1 - m) exceeds this share of the mask's area."""
     border: float = 0.15
     """Pairs are dropped whose mask covers more than this share of the picture's frame."""
@@ -34,7 +34,7 @@ class PairConfig:
     def __post_init__(self) -> None:
         check_bounds(self, "pairs", 1, math.inf, "count")
         check_bounds(self, "pairs", 0, 1, "minimum_area", "maximum_area", "border")
-        check_bounds(self, "pairs", 0, math.inf, "grey")
+        check_bounds(self, "pairs", 0, math.inf, "gray")
 
 
 def make_pairs(
@@ -86,9 +86,9 @@ def usable(scene: Scene, config: PairConfig) -> Bool[Tensor, " batch"]:
     mask = scene.mask
     covered = area(mask)
     framed = border(mask, max(1, mask.shape[-1] // 16))
-    grey = binarisation(mask) / covered.clamp(min=1e-6)
+    gray = binarization(mask) / covered.clamp(min=1e-6)
     in_range = (covered > config.minimum_area) & (covered < config.maximum_area)
-    return in_range & (framed < config.border) & (grey < config.grey)
+    return in_range & (framed < config.border) & (gray < config.gray)
 
 
 def to_bytes(values: Float[Tensor, "batch channels height width"]) -> np.ndarray:

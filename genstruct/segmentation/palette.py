@@ -18,9 +18,9 @@ def perceptual(images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "
     return rgb_to_lab(images) * scale[:, None, None]
 
 
-def texture(colours: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
+def texture(colors: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 height width"]:
     """How busy the surroundings are: logarithm of the standard deviation of lightness in 3 x 3 pixels, weighted."""
-    lightness = F.pad(colours[:, :1], (1, 1, 1, 1), mode="replicate")
+    lightness = F.pad(colors[:, :1], (1, 1, 1, 1), mode="replicate")
     variance = F.avg_pool2d(lightness.square(), 3, 1) - F.avg_pool2d(lightness, 3, 1).square()
     return TEXTURE * (variance.clamp(min=0).sqrt() + SMOOTH).log()
 
@@ -101,14 +101,14 @@ def _moments(
 def _first_memberships(x: Float[Tensor, "batch pixel d"], entries: int) -> Float[Tensor, "batch pixel entry"]:
     """K-means from the farthest points (Gonzalez 1985): nothing random, and rare colours get an entry of their own."""
     distance = (x - x.mean(1, keepdim=True)).square().sum(-1)
-    centres = []
+    centers = []
     for number in range(entries):
         chosen = x[torch.arange(len(x), device=x.device), distance.argmax(1)]
-        centres.append(chosen)
+        centers.append(chosen)
         squares = (x - chosen[:, None]).square().sum(-1)
         distance = squares if number == 0 else torch.minimum(distance, squares)
-    centre = torch.stack(centres, 1)
+    center = torch.stack(centers, 1)
     for _ in range(3):
-        hard = F.one_hot((centre.square().sum(-1)[:, None] - 2 * x @ centre.mT).argmin(-1), entries).to(x.dtype)
-        centre = (hard.mT @ x + 1e-6 * centre) / (hard.sum(1)[..., None] + 1e-6)
+        hard = F.one_hot((center.square().sum(-1)[:, None] - 2 * x @ center.mT).argmin(-1), entries).to(x.dtype)
+        center = (hard.mT @ x + 1e-6 * center) / (hard.sum(1)[..., None] + 1e-6)
     return hard

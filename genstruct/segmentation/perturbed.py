@@ -16,9 +16,9 @@ from genstruct.losses.adversarial import (
     generator_loss,
     gradient_penalty,
     reversal,
-    zero_centred_penalty,
+    zero_centered_penalty,
 )
-from genstruct.nn.augmentation import change_colour, change_contrast, change_place
+from genstruct.nn.augmentation import change_color, change_contrast, change_place
 from genstruct.nn.discriminator import Discriminator
 from genstruct.render.layers import Layer, composite, shift_whole
 from genstruct.segmentation.config import PerturbedConfig
@@ -85,7 +85,7 @@ class PerturbedSegmentation:
             "shifted": self._perturbed(scene, step),
         }
 
-    def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
+    def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """Empty, full or framed masks, and a discriminator that has won or given up."""
         if step.fraction < 0.1 or step.images < 10_000:  # layers are still forming
             return None
@@ -143,9 +143,9 @@ class PerturbedSegmentation:
             images = change_place(
                 images, place, perturb.translation, perturb.translation_chance, mirrored=perturb.mirror
             )
-        if perturb.colour == 0 or perturb.colour_chance == 0:
+        if perturb.color == 0 or perturb.color_chance == 0:
             return images
-        return change_colour(images, step.draws.uniform("colour", 5), perturb.colour, perturb.colour_chance)
+        return change_color(images, step.draws.uniform("colour", 5), perturb.color, perturb.color_chance)
 
     # Phases
 
@@ -199,7 +199,7 @@ class PerturbedSegmentation:
                     objective.penalty_every * objective.penalty * value.mean(),
                     {"gradient_penalty": value.mean().detach()},
                 )
-            value, _ = zero_centred_penalty(discriminator, torch.cat([real, made]) if objective.r2 else real)
+            value, _ = zero_centered_penalty(discriminator, torch.cat([real, made]) if objective.r2 else real)
         weight = objective.penalty_every * self._penalty_weight(step) / 2
         total = value.mean() * (2 if objective.r2 else 1)
         return Update(weight * total, {"squared_gradient": value.mean().detach()})
@@ -215,16 +215,16 @@ class PerturbedSegmentation:
         objective, mask = self.config.objective, scene.mask
         size = mask.shape[-1]
         framed = mask_losses.border(mask, max(1, round(objective.border_width * size)))
-        grey = mask_losses.binarisation(mask)
+        gray = mask_losses.binarization(mask)
         moves = objective.shifted_mask and self.config.perturb.shift > 0
         placed = self._shifted(mask, step) if moves else mask
         hinges = mask_losses.minimum_area(placed, objective.minimum_area) + mask_losses.maximum_area(
             placed, objective.maximum_area
         )
-        rise = (step.fraction - objective.binarise_from) / max(objective.binarise_until - objective.binarise_from, 1e-9)
+        rise = (step.fraction - objective.binarize_from) / max(objective.binarize_until - objective.binarize_from, 1e-9)
         loss = objective.area_weight * hinges + objective.border * framed
-        loss = loss + objective.binarise * min(max(rise, 0.0), 1.0) * (
-            mask_losses.binarisation(placed) if moves else grey
+        loss = loss + objective.binarize * min(max(rise, 0.0), 1.0) * (
+            mask_losses.binarization(placed) if moves else gray
         )
         loss = loss + objective.saturation * scene.saturation
         if objective.leak > 0:
@@ -233,7 +233,7 @@ class PerturbedSegmentation:
             loss = loss + objective.leak * early * leak
         if objective.total_variation > 0:
             loss = loss + objective.total_variation * mask_losses.total_variation(mask)
-        return loss.mean(), mask_logs(scene, framed, grey)
+        return loss.mean(), mask_logs(scene, framed, gray)
 
     @staticmethod
     def _scores(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
@@ -241,7 +241,7 @@ class PerturbedSegmentation:
 
 
 @torch.no_grad()
-def mask_logs(scene: Scene, framed: Tensor, grey: Tensor) -> dict[str, Tensor]:
+def mask_logs(scene: Scene, framed: Tensor, gray: Tensor) -> dict[str, Tensor]:
     """What tells health without labels: area, its spread, the frame, grey pixels, how far the layers differ."""
     mask = scene.mask
     area = mask_losses.area(mask)
@@ -250,7 +250,7 @@ def mask_logs(scene: Scene, framed: Tensor, grey: Tensor) -> dict[str, Tensor]:
         "mask_area": area.mean(),
         "mask_area_std": area.std(correction=0),
         "mask_border": framed.detach().mean(),
-        "mask_grey": grey.detach().mean() / (area.mean() + 1e-6),
+        "mask_gray": gray.detach().mean() / (area.mean() + 1e-6),
         "mask_variety": mask.std(0, correction=0).mean() / (area.mean() + 1e-6),
         "layer_difference": inside.mean(),
     }

@@ -40,13 +40,13 @@ class RefineSettings:
     """Pixels beyond the network's object where background is certain."""
     far: float = 0.1
     """Weight of that background in the colours of background: what surrounds the object matters most."""
-    colours: int = 20
+    colors: int = 20
     """Entries of the palette."""
     fits: int = 8
     """Iterations of fitting the palette."""
     rounds: int = 4
     """Times the colours are read again from the mask."""
-    colour_limit: float = 8.0
+    color_limit: float = 8.0
     """Bound of the colour evidence, nats."""
     network: float = 0.5
     """Weight of the network's log-odds; `network_limit` bounds them before weighting, nats."""
@@ -163,12 +163,12 @@ class _Photo:
         if soft.shape != (len(images), 1, *images.shape[-2:]):
             raise ShapeError(f"Masks of shape {tuple(soft.shape)} do not belong to images of {tuple(images.shape)}.")
         self.logits = soft.float().clamp(1e-4, 1 - 1e-4).logit()
-        colours = perceptual(images.float())
-        self.colours = colours - colours.mean((2, 3), keepdim=True)
+        colors = perceptual(images.float())
+        self.colors = colors - colors.mean((2, 3), keepdim=True)
         self.sizes = _pyramid(images.shape[-2:], settings.coarse)
-        small = _to_size(self.colours, self.sizes[0])
+        small = _to_size(self.colors, self.sizes[0])
         self.texture = texture(small)
-        self.palette = Palette(self._features(small), settings.colours, settings.fits)
+        self.palette = Palette(self._features(small), settings.colors, settings.fits)
         self.memberships = self.palette(self._features(small))
         self.weights = self._weights(small, settings)
 
@@ -178,7 +178,7 @@ class _Photo:
         near = _near(logits, s.reach)
         mask = torch.sigmoid(2 * logits)
         for _ in range(s.rounds):
-            evidence = _colour_evidence(self.memberships, self._shares(mask, near, s))
+            evidence = _color_evidence(self.memberships, self._shares(mask, near, s))
             evidence = _blend(evidence, logits, near, s)
             mask = _smooth(evidence, self.weights, mask, s.coarse_iterations, s.softness)
         return mask, self._shares(mask, near, s)
@@ -186,11 +186,11 @@ class _Photo:
     def smooth_level(self, level: int, mask: Tensor, shares: Shares, s: RefineSettings) -> Float[Tensor, "batch 1 h w"]:
         """The mask of the level above, enlarged and drawn to this level's colours."""
         size = self.sizes[level]
-        colours, logits = _to_size(self.colours, size), self._logits(size, s)
-        evidence = _colour_evidence(self.palette(self._features(colours)), shares)
+        colors, logits = _to_size(self.colors, size), self._logits(size, s)
+        evidence = _color_evidence(self.palette(self._features(colors)), shares)
         evidence = _blend(evidence, logits, _near(logits, s.reach), s)
         start = F.interpolate(mask, size, mode="bilinear", align_corners=False)
-        return _smooth(evidence, self._weights(colours, s), start, s.fine_iterations, s.softness)
+        return _smooth(evidence, self._weights(colors, s), start, s.fine_iterations, s.softness)
 
     def restore_lost(self, mask: Float[Tensor, "batch 1 h w"], s: RefineSettings) -> Float[Tensor, "batch 1 h w"]:
         """Give masks that colours dissolved (1 in 150 of weak masks) back to the network."""
@@ -199,17 +199,17 @@ class _Photo:
         trust = kept / (DISSOLVED * found).clamp(min=1e-6)
         return torch.lerp(logits.sigmoid(), mask, trust.clamp(0, 1))
 
-    def _features(self, colours: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch pixel 4"]:
+    def _features(self, colors: Float[Tensor, "batch 3 h w"]) -> Float[Tensor, "batch pixel 4"]:
         """Colours of a level and the texture of the coarsest: statistics of texture differ between levels."""
-        enlarged = F.interpolate(self.texture, colours.shape[-2:], mode="bilinear", align_corners=False)
-        return torch.cat([colours, enlarged], 1).flatten(2).mT
+        enlarged = F.interpolate(self.texture, colors.shape[-2:], mode="bilinear", align_corners=False)
+        return torch.cat([colors, enlarged], 1).flatten(2).mT
 
     def _logits(self, size: tuple[int, int], s: RefineSettings) -> Float[Tensor, "batch 1 h w"]:
         return _to_size(self.logits, size) - math.log(s.threshold / (1 - s.threshold))
 
-    def _weights(self, colours: Float[Tensor, "batch 3 h w"], s: RefineSettings) -> Float[Tensor, "4 batch pixel"]:
+    def _weights(self, colors: Float[Tensor, "batch 3 h w"], s: RefineSettings) -> Float[Tensor, "4 batch pixel"]:
         """A border's cost follows the picture's side, so that all levels mean the same length."""
-        return contrast_weights(colours, s.border * math.sqrt(colours.shape[-2] * colours.shape[-1]) / 128)
+        return contrast_weights(colors, s.border * math.sqrt(colors.shape[-2] * colors.shape[-1]) / 128)
 
     def _shares(
         self, mask: Float[Tensor, "batch 1 h w"], near: Float[Tensor, "batch pixel"], s: RefineSettings
@@ -226,25 +226,25 @@ class _Photo:
 def _confidence(mask: Float[Tensor, "batch 1 h w"], shares: Shares) -> Float[Tensor, " batch"]:
     """See `refine_and_judge`. Sharpness keeps thresholds from rising where separation is flat."""
     separation = (shares[0] - shares[1]).abs().sum(-1) / 2
-    grey = 4 * (mask * (1 - mask)).sum((1, 2, 3)) / (mask.sum((1, 2, 3)) + 1)
-    return (5 * separation + 1 - grey.clamp(max=1)) / 6
+    gray = 4 * (mask * (1 - mask)).sum((1, 2, 3)) / (mask.sum((1, 2, 3)) + 1)
+    return (5 * separation + 1 - gray.clamp(max=1)) / 6
 
 
-def _colour_evidence(memberships: Float[Tensor, "batch pixel entry"], shares: Shares) -> Float[Tensor, "batch pixel"]:
+def _color_evidence(memberships: Float[Tensor, "batch pixel entry"], shares: Shares) -> Float[Tensor, "batch pixel"]:
     """Log-odds of each pixel's colour under the two distributions."""
     both = memberships @ torch.stack(shares, -1)
     return both[..., 0].log() - both[..., 1].log()
 
 
 def _blend(
-    colour: Float[Tensor, "batch pixel"],
+    color: Float[Tensor, "batch pixel"],
     logits: Float[Tensor, "batch 1 h w"],
     near: Float[Tensor, "batch pixel"],
     s: RefineSettings,
 ) -> Float[Tensor, "batch pixel"]:
     """Evidence of colour and network together, and certain background far from the network's object."""
     network = logits.flatten(1).clamp(-s.network_limit, s.network_limit)
-    together = colour.clamp(-s.colour_limit, s.colour_limit) + s.network * network
+    together = color.clamp(-s.color_limit, s.color_limit) + s.network * network
     return torch.where(near > 0, together, IMPOSSIBLE)
 
 

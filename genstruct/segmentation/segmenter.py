@@ -67,7 +67,7 @@ class Segmenter:
             network = UNet(3, 1, tuple(about["widths"]))
             network.load_state_dict(weights)
             segmenter = Segmenter(network, about["size"], about["card"], about["fingerprint"])
-            cuts = [segmenter.labelling.threshold, segmenter.refinement.threshold, segmenter.threshold]
+            cuts = [segmenter.labeling.threshold, segmenter.refinement.threshold, segmenter.threshold]
             sound = isinstance(segmenter.size, int) and segmenter.size > 0 and all(0 < cut < 1 for cut in cuts)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise damaged(file) from error
@@ -127,7 +127,7 @@ class Segmenter:
         return RefineSettings(threshold=self.card.get("refine_threshold", 0.5))
 
     @property
-    def labelling(self) -> RefineSettings:
+    def labeling(self) -> RefineSettings:
         """How it labels the photos that it has learned from: with the card's `label_threshold`."""
         return replace(self.refinement, threshold=self.card.get("label_threshold", self.refinement.threshold))
 

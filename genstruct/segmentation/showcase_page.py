@@ -74,9 +74,9 @@ def write_looks(
     rows = {model.title: photo_rows(photos, model.masks, ON_PAGE) for model in models}
     made = load_generator(run)
     generated = generated_rows(made.network, made.size, GENERATED)
-    labelled = [(model.name, row) for model in models if model.on_sheet for row in rows[model.title][:ON_SHEET]]
-    labelled += [("generated", row) for row in generated]
-    write_png(sheet, contact_sheet([row for _, row in labelled], [label for label, _ in labelled], SIDE))
+    labeled = [(model.name, row) for model in models if model.on_sheet for row in rows[model.title][:ON_SHEET]]
+    labeled += [("generated", row) for row in generated]
+    write_png(sheet, contact_sheet([row for _, row in labeled], [label for label, _ in labeled], SIDE))
     sections = [_section(model, rows[model.title]) for model in models]
     if any(model.scores for model in models):
         sections.insert(0, Section("Scores", table=score_table(models)))

@@ -2,7 +2,7 @@
 
 import torch
 
-from genstruct.losses.mask import area, binarisation, border
+from genstruct.losses.mask import area, binarization, border
 from genstruct.segmentation.config import ObjectiveConfig
 from genstruct.segmentation.layered import LayeredGenerator, fading_prior
 from genstruct.train.randomness import Draws
@@ -35,12 +35,12 @@ def health_score(
     covered = area(mask)
     share = covered.mean().item()
     in_range = float(objective.minimum_area * 0.5 < share < objective.maximum_area)
-    grey = (binarisation(mask).mean() / covered.mean().clamp(min=1e-6)).item()
+    gray = (binarization(mask).mean() / covered.mean().clamp(min=1e-6)).item()
     framed = border(mask, max(1, size // 16)).mean().item()
     apart = (scene.background - scene.foreground).abs() * mask
     difference = (apart.sum((1, 2, 3)) / (3 * mask.sum((1, 2, 3)) + 1e-6)).mean().item()
     variety = (mask.std(0).mean() / covered.mean().clamp(min=1e-6)).item()
-    signs = (in_range, 1 - grey, 1 - 4 * framed, 4 * difference, 2.5 * variety)
+    signs = (in_range, 1 - gray, 1 - 4 * framed, 4 * difference, 2.5 * variety)
     score = 1.0
     for sign in signs:
         score *= min(max(sign, 0.0), 1.0)

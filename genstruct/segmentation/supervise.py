@@ -19,7 +19,7 @@ from genstruct.data.textures import CHOICES, textures
 from genstruct.errors import ConfigError, ShapeError
 from genstruct.losses.mask import area
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
-from genstruct.nn.augmentation import apply_matrix, change_colour, colour_matrix
+from genstruct.nn.augmentation import apply_matrix, change_color, color_matrix
 from genstruct.nn.unet import UNet
 from genstruct.render.layers import Layer, composite
 from genstruct.segmentation.config import check_bounds
@@ -52,7 +52,7 @@ class MaskLearningConfig:
     often has few places, and a segmenter that has learned them by heart takes new ones for objects."""
     texture: float = 0.3
     """Share of images whose object is laid over a made texture instead (`genstruct.data.textures`)."""
-    colour: float = 0.8
+    color: float = 0.8
     """Strength of the colour change."""
     blur: float = 0.0
     """Share of images that are halved and enlarged again, so that generated and real images look alike."""
@@ -61,7 +61,7 @@ class MaskLearningConfig:
         check_bounds(self, "learning", 1, 4, "zoom")
         check_bounds(self, "learning", 1, 2, "shrink")
         check_bounds(self, "learning", 1e-9, 1, "lr")
-        check_bounds(self, "learning", 0, math.inf, "weight_decay", "jaccard", "colour")
+        check_bounds(self, "learning", 0, math.inf, "weight_decay", "jaccard", "color")
         check_bounds(self, "learning", 0, 1, "blur")
         if min(self.paste, self.texture) < 0 or self.paste + self.texture > 1:
             raise ConfigError(
@@ -114,7 +114,7 @@ class MaskLearning:
         """None: predictions on photos tell more and are made by the stages around this one."""
         return {}
 
-    def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
+    def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """Empty or full masks."""
         found = logs.get("mask_area", 0.5)
         return None if 0.002 < found < 0.98 else f"masks cover {found:.3f} of the picture"
@@ -135,7 +135,7 @@ class MaskLearning:
         scale = (config.zoom * config.shrink) ** draws.shared("zoom")
         view = random_view(frame, self.size, scale, draws.uniform("corner", 2), draws.uniform("flip") < 0.5)
         view, counted = self._elsewhere(view, self._weights(batch) > 0, draws)
-        images = change_colour(view[:, :3], draws.uniform("colour", 5), config.colour, 0.8)
+        images = change_color(view[:, :3], draws.uniform("colour", 5), config.color, 0.8)
         if config.blur > 0:
             half = F.interpolate(F.avg_pool2d(images, 2), images.shape[-2:], mode="bilinear", align_corners=False)
             chosen = draws.uniform("blur") < config.blur
@@ -144,7 +144,7 @@ class MaskLearning:
 
     def _elsewhere(self, view: View, trusted: Bool[Tensor, " batch"], draws: Draws) -> tuple[View, MaskView]:
         """Some objects laid over another photo of the batch or over a texture, and which pixels count."""
-        config, rows, place = self.config, neighbours(len(view), view.device), draws.uniform("place")
+        config, rows, place = self.config, neighbors(len(view), view.device), draws.uniform("place")
         on_photo = (place < config.paste) & trusted & trusted[rows]
         on_texture = (place >= 1 - config.texture) & trusted
         counted = torch.ones_like(view[:, 3:])
@@ -159,8 +159,8 @@ class MaskLearning:
         other = enlarged(turned(other, draws.integers("turn", low=0, high=4)), 1 + draws.shared("enlarge"))
         low, high = (other.new_tensor(x) for x in ((-math.pi, 0.3, 0.6, -0.2), (math.pi, 1.5, 1.4, 0.2)))
         hue, saturation, contrast, brightness = (low + (high - low) * draws.uniform("recolour", 4)).unbind(1)
-        colours = apply_matrix(other[:, :3], colour_matrix(hue, saturation, contrast), brightness)
-        return torch.cat([colours, other[:, 3:]], 1)
+        colors = apply_matrix(other[:, :3], color_matrix(hue, saturation, contrast), brightness)
+        return torch.cat([colors, other[:, 3:]], 1)
 
     def _textures(self, like: View, draws: Draws) -> View:
         """Made pictures, of which nothing is object."""
@@ -176,7 +176,7 @@ def with_surroundings(
     return F.pad(frame, (x, x, y, y), mode="reflect") if factor > 1 else frame
 
 
-def neighbours(count: int, device: torch.device) -> Int[Tensor, " count"]:
+def neighbors(count: int, device: torch.device) -> Int[Tensor, " count"]:
     """The row that each row of a batch is paired with: 0 and 1, 2 and 3, ...; the last of an odd count with itself.
 
     Pairs stay together however ranks share a batch, if each has an even count.
@@ -205,6 +205,6 @@ def paste(view: View, other: View) -> tuple[View, MaskView]:
         The picture with the mask of `view`, and which pixels count: 0 where `other` shows its own object or is within
         `DOUBT` pixels of it, 1 elsewhere.
     """
-    colours = composite(other[:, :3], [Layer(view[:, :3], view[:, 3:])])
+    colors = composite(other[:, :3], [Layer(view[:, :3], view[:, 3:])])
     theirs = F.max_pool2d(other[:, 3:], 2 * DOUBT + 1, 1, DOUBT)
-    return torch.cat([colours, view[:, 3:]], 1), torch.maximum(1 - theirs, view[:, 3:])
+    return torch.cat([colors, view[:, 3:]], 1), torch.maximum(1 - theirs, view[:, 3:])

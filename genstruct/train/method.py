@@ -109,7 +109,7 @@ class Method(Protocol):
         """
         ...
 
-    def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
+    def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """Why the run has collapsed, or None while it is healthy.
 
         Judged by `logs` averaged over `TrainConfig.health_every_images`; `step` is the next one. A reason makes the

@@ -157,7 +157,7 @@ class Trainer:
         health.note(self.logs)
         every = self.config.health_every_images
         if self.state.images // every > health.checked_at // every:
-            trouble = self.method.ailment(health.take_window(self.state.images), self.current_step())
+            trouble = self.method.collapse_reason(health.take_window(self.state.images), self.current_step())
             if trouble is None:
                 health.passed()
         return trouble

@@ -41,7 +41,7 @@ def draw(mesh, out, *options):
 
 
 @pytest.mark.parametrize("suffix", [".glb", ".obj", ".ply"])
-def test_a_mesh_file_becomes_a_sheet_upright_and_in_its_colours(meshes, tmp_path, capsys, suffix):
+def test_a_mesh_file_becomes_a_sheet_upright_and_in_its_colors(meshes, tmp_path, capsys, suffix):
     assert draw(meshes / f"ball{suffix}", tmp_path / "turn.png", "--no-light", "--elevation", "0") == 0
     assert f"3 views of {meshes / 'ball'}{suffix} (320 triangles) written to {tmp_path / 'turn.png'}\n" in (
         capsys.readouterr().out
@@ -85,7 +85,7 @@ def test_the_background_and_the_axis_that_points_up_can_be_chosen(meshes, tmp_pa
     assert high.tolist() == [255, 0, 0]
 
 
-def test_a_mesh_without_any_colour_is_grey(tmp_path):
+def test_a_mesh_without_any_color_is_gray(tmp_path):
     write_mesh(tmp_path / "ball.obj", Mesh(icosphere(1).vertices, icosphere(1).faces))
     assert draw(tmp_path / "ball.obj", tmp_path / "turn.png", "--no-light", "--frames", "1") == 0
     with Image.open(tmp_path / "turn.png") as image:

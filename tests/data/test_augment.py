@@ -58,7 +58,7 @@ def test_resizing_keeps_positions_range_and_memory_order(source, target):
 
 
 @pytest.mark.parametrize("target", [36, 40, 18])
-def test_shrinking_averages_so_that_fine_stripes_turn_grey(target):
+def test_shrinking_averages_so_that_fine_stripes_turn_gray(target):
     stripes = torch.zeros(1, 1, 72, 72)
     stripes[..., ::2] = 1
     assert (resize(stripes, target)[..., 2:-2] - 0.5).abs().max() < 0.05

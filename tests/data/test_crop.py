@@ -12,9 +12,9 @@ def _ramp(width: int, height: int) -> np.ndarray:
     return np.stack([x, y, 0 * x], -1).astype(np.uint8)
 
 
-def test_centre_keeps_the_largest_square_in_the_middle():
-    assert choose_region(100, 60, "centre") == Region(20, 0, 80, 60)
-    assert choose_region(60, 101, "centre") == Region(0, 20.5, 60, 80.5)
+def test_center_keeps_the_largest_square_in_the_middle():
+    assert choose_region(100, 60, "center") == Region(20, 0, 80, 60)
+    assert choose_region(60, 101, "center") == Region(0, 20.5, 60, 80.5)
 
 
 def test_fit_keeps_everything_and_pad_keeps_everything_in_proportion():
@@ -62,7 +62,7 @@ def test_cutting_whole_pixels_at_their_own_size_changes_nothing():
     assert np.array_equal(cut(_ramp(20, 10), Region(5, 2, 9, 6), 4), _ramp(20, 10)[2:6, 5:9])
 
 
-def test_shrinking_averages_so_that_fine_stripes_turn_grey():
+def test_shrinking_averages_so_that_fine_stripes_turn_gray():
     stripes = np.zeros((64, 64, 3), np.uint8)
     stripes[:, ::2] = 255
     assert np.abs(cut(stripes, Region(0, 0, 64, 64), 8)[:, 1:-1].astype(int) - 127).max() <= 3

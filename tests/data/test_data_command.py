@@ -14,7 +14,7 @@ from PIL import Image
 from genstruct.cli import data
 from genstruct.data.archive import Archive
 from genstruct.data.sources import open_source
-from genstruct.data.summary import summarise
+from genstruct.data.summary import summarize
 from genstruct.data.threads import in_order
 from genstruct.errors import DataError, OutputError
 
@@ -38,7 +38,7 @@ def mixed(tmp_path):
 
 def test_a_summary_counts_everything(mixed):
     progress = []
-    summary = summarise(open_source(mixed), on_progress=lambda *done: progress.append(done))
+    summary = summarize(open_source(mixed), on_progress=lambda *done: progress.append(done))
     assert (summary.count, summary.readable) == (7, 5)
     assert summary.sizes == {(24, 20): 4, (30, 10): 1}
     assert summary.modes == {"RGB": 4, "L": 1}
@@ -50,7 +50,7 @@ def test_a_summary_counts_everything(mixed):
 def test_the_mean_picture_is_the_mean_of_the_squeezed_pictures(tmp_path):
     for number, value in enumerate((10, 20, 60)):
         (tmp_path / f"{number}.png").write_bytes(encoded(np.full((8 + number, 30, 3), value, np.uint8)))
-    assert np.array_equal(summarise(open_source(tmp_path)).mean, np.full((128, 128, 3), 30))
+    assert np.array_equal(summarize(open_source(tmp_path)).mean, np.full((128, 128, 3), 30))
 
 
 def test_masks_of_another_size_and_unreadable_masks_are_named(tmp_path):
@@ -61,7 +61,7 @@ def test_masks_of_another_size_and_unreadable_masks_are_named(tmp_path):
     (tmp_path / "masks/2.png").write_bytes(b"no")
     lines = [json.dumps({"file_name": f"{n}.png", "mask_file_name": f"masks/{n}.png"}) for n in range(3)]
     (tmp_path / "metadata.jsonl").write_text("\n".join(lines))
-    summary = summarise(open_source(tmp_path))
+    summary = summarize(open_source(tmp_path))
     assert summary.masks == 1
     assert summary.wrong_masks[0] == (
         "1.png",

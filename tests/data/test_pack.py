@@ -67,7 +67,7 @@ def test_images_smaller_than_the_square_are_enlarged_and_named(photos, tmp_path)
 
 def test_of_an_animation_the_first_frame_is_packed_and_said(photos, tmp_path):
     data = io.BytesIO()
-    frames = [Image.new("RGB", (16, 16), colour) for colour in ("red", "blue")]
+    frames = [Image.new("RGB", (16, 16), color) for color in ("red", "blue")]
     frames[0].save(data, "gif", save_all=True, append_images=frames[1:])
     (photos / "0.gif").write_bytes(data.getvalue())
     report = pack(open_source(photos), tmp_path / "packed", 16)
@@ -107,7 +107,7 @@ def test_another_set_or_policy_replaces_an_archive_only_when_told_to(photos, tmp
     if change == "another content":
         (photos / "0.png").write_bytes(encoded(photo(77)))
     size, crop = (
-        (12, "centre") if change == "another size" else (16, "random" if change == "another crop" else "centre")
+        (12, "center") if change == "another size" else (16, "random" if change == "another crop" else "center")
     )
     before = (tmp_path / "packed/images.bin").read_bytes()
     said = "files of these names, but of other" if change == "another content" else "another set, size or crop"
@@ -252,7 +252,7 @@ def _with_masks(folder, size):
 
 def test_true_masks_are_cut_like_their_images(tmp_path):
     source = _with_masks(tmp_path / "set", (40, 20))
-    archive = pack(source, tmp_path / "packed", 20, "centre").archive
+    archive = pack(source, tmp_path / "packed", 20, "center").archive
     (mask,) = truth_masks(source, archive)
     assert mask[5:15, 10:20].min() == 255  # the crop begins at x = 10
     assert mask.sum() == 255 * 100

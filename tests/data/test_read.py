@@ -11,13 +11,13 @@ from genstruct.data.read import decode_image, decode_mask, read_picture
 from genstruct.errors import ImageError
 
 
-def _png(width: int, height: int, rows: bytes, depth: int = 8, colour: int = 0) -> bytes:
+def _png(width: int, height: int, rows: bytes, depth: int = 8, color: int = 0) -> bytes:
     """A PNG written by hand, so that nothing of the decoder under test made it."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, depth, color, 0, 0, 0)
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
 
 
@@ -83,9 +83,9 @@ def test_sixteen_bits_are_scaled_and_rounded_not_cut():
     assert np.array_equal(decode_image(data), expected[..., None].repeat(3, -1))
 
 
-def test_sixteen_bit_colour_keeps_its_channels_apart():
+def test_sixteen_bit_color_keeps_its_channels_apart():
     pixel = np.array([[[65535, 0, 32896]]], ">u2")
-    assert decode_image(_png(1, 1, b"\x00" + pixel.tobytes(), depth=16, colour=2)).tolist() == [[[255, 0, 128]]]
+    assert decode_image(_png(1, 1, b"\x00" + pixel.tobytes(), depth=16, color=2)).tolist() == [[[255, 0, 128]]]
 
 
 @pytest.mark.parametrize(
@@ -110,7 +110,7 @@ def test_modes_of_png_agree_on_black_and_white(mode):
     assert picture.mode == mode
 
 
-def test_cmyk_jpeg_comes_out_in_its_colours():
+def test_cmyk_jpeg_comes_out_in_its_colors():
     pixels = np.full((16, 16, 3), (200, 40, 60), np.uint8)
     data = io.BytesIO()
     Image.fromarray(pixels).convert("CMYK").save(data, "jpeg", quality=98)
@@ -122,7 +122,7 @@ def test_transparency_is_laid_over_white():
     assert decode_image(encoded(rgba)).tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 204]]]
 
 
-def test_a_transparent_palette_colour_is_white():
+def test_a_transparent_palette_color_is_white():
     image = Image.fromarray(np.array([[0, 1]], np.uint8)).convert("P")
     image.putpalette([10, 20, 30, 40, 50, 60])
     data = io.BytesIO()

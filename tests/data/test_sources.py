@@ -116,7 +116,7 @@ def test_a_file_without_permission_is_an_error_of_that_file(tmp_path):
         source.image(0)
 
 
-def _labelled(folder, lines):
+def _labeled(folder, lines):
     fill(folder, ["images/0.png", "images/1.png", "images/2.png"])
     for number in range(3):
         (folder / "masks").mkdir(exist_ok=True)
@@ -127,14 +127,14 @@ def _labelled(folder, lines):
 
 def test_masks_listed_in_the_metadata_are_not_taken_for_images(tmp_path):
     lines = [{"file_name": f"images/{n}.png", "mask_file_name": f"masks/{n}.png"} for n in range(3)]
-    source = open_source(_labelled(tmp_path, lines))
+    source = open_source(_labeled(tmp_path, lines))
     assert source.names == ("images/0.png", "images/1.png", "images/2.png")
     assert source.notes == source.problems == ()
     assert np.array_equal(source.mask(1), photo(1)[..., 0])
 
 
 def test_metadata_of_a_subfolder_names_files_relative_to_itself(tmp_path):
-    _labelled(tmp_path / "train", [{"file_name": "images/0.png", "mask_file_name": "masks/0.png", "box": [1, 2, 3, 4]}])
+    _labeled(tmp_path / "train", [{"file_name": "images/0.png", "mask_file_name": "masks/0.png", "box": [1, 2, 3, 4]}])
     fill(tmp_path, ["other/9.png"])
     source = open_source(tmp_path)
     assert source.names == ("other/9.png", "train/images/0.png")
@@ -145,7 +145,7 @@ def test_metadata_of_a_subfolder_names_files_relative_to_itself(tmp_path):
 
 def test_a_wrong_line_never_lets_a_mask_in_as_an_image(tmp_path):
     lines = [{"file_name": "images/0.png", "mask_file_name": "masks/0.png"}, {"mask_file_name": "masks/1.png"}]
-    source = open_source(_labelled(tmp_path, lines))
+    source = open_source(_labeled(tmp_path, lines))
     assert source.names == ("images/0.png",)
     assert source.problems[0].startswith("metadata.jsonl line 2: file_name must be")
     assert source.notes[0].startswith(
@@ -155,7 +155,7 @@ def test_a_wrong_line_never_lets_a_mask_in_as_an_image(tmp_path):
 
 def test_what_the_metadata_lists_but_is_not_there_is_said(tmp_path):
     lines = [{"file_name": "images/0.png", "mask_file_name": "masks/7.png"}, {"file_name": "images/8.png"}]
-    source = open_source(_labelled(tmp_path, lines))
+    source = open_source(_labeled(tmp_path, lines))
     assert source.names == ("images/0.png",)
     assert source.mask(0) is None
     assert "images/0.png: its mask_file_name masks/7.png is not there" in source.problems

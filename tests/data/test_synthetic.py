@@ -58,7 +58,7 @@ def test_backgrounds_know_nothing_of_the_object():
     assert not np.array_equal(fish.images, stars.images)
 
 
-def test_colour_does_not_give_the_object_away():
+def test_color_does_not_give_the_object_away():
     scenes = make_scenes(200, 8, seed=7)
     inside = [image[mask == 255].mean(0) for image, mask in zip(*scenes, strict=True)]
     outside = [image[mask == 0].mean(0) for image, mask in zip(*scenes, strict=True)]

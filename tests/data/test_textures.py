@@ -20,17 +20,17 @@ def roughness(pictures):
     return pictures.diff(dim=3).abs().mean().item(), pictures.diff(dim=2).abs().mean().item()
 
 
-def test_values_are_colours_and_repeat_by_their_draws():
+def test_values_are_colors_and_repeat_by_their_draws():
     pictures = made()
     assert pictures.min() >= 0 and pictures.max() <= 1
     assert torch.equal(pictures, made()) and not torch.equal(pictures, made(seed=1))
 
 
-def test_one_colour_without_contrast_or_grain():
+def test_one_color_without_contrast_or_grain():
     assert made(apart=0.0, grain=0.0).std((2, 3)).max() < 1e-6
 
 
-def test_hard_borders_leave_two_colours():
+def test_hard_borders_leave_two_colors():
     pictures = made(hardness=1.5, grain=0.0, apart=1.0, slope=1.0)
     low, high = pictures.amin((2, 3), keepdim=True), pictures.amax((2, 3), keepdim=True)
     share = (pictures - low) / (high - low).clamp(min=1e-6)
@@ -45,7 +45,7 @@ def test_scale_coarsens_and_stretch_makes_stripes_across_the_angle():
     assert quarter[0] < 0.5 * quarter[1]
 
 
-def test_colours_cover_the_cube():
+def test_colors_cover_the_cube():
     means = made(512, 8).mean((2, 3))
     assert means.amin() < 0.2 and means.amax() > 0.8
     assert abs(means.mean().item() - 0.5) < 3 * 0.3 / math.sqrt(512) + 0.02

@@ -1,11 +1,11 @@
 import numpy as np
 
-from genstruct.export.chart import COLOURS, PLOT, CurvePoint, bar_chart, line_chart, share_chart
+from genstruct.export.chart import COLORS, PLOT, CurvePoint, bar_chart, line_chart, share_chart
 
 
-def pixels(chart, colour):
+def pixels(chart, color):
     """Pixels of a series: its legend square of 14 x 14, and its bars of 24 rows (numbers inside bars cover a few)."""
-    return int((chart == np.array(COLOURS[colour])).all(-1).sum()) - 14 * 14
+    return int((chart == np.array(COLORS[color])).all(-1).sum()) - 14 * 14
 
 
 def test_bars_are_as_long_as_their_values():
@@ -30,7 +30,7 @@ def test_lines_go_through_their_values_and_whiskers_over_their_ranges():
     points = [CurvePoint(0, 0.0, 0.0, 0.0), CurvePoint(50_000, 0.5, 0.25, 0.75), CurvePoint(100_000, 1.0, 1.0, 1.0)]
     chart = line_chart("IoU", {"one": points}, "images", {50_000: "half"})
     left, top, right, bottom = PLOT
-    drawn = (chart[top - 4 : bottom + 5] == np.array(COLOURS[0])).all(-1)
+    drawn = (chart[top - 4 : bottom + 5] == np.array(COLORS[0])).all(-1)
     rows, columns = np.nonzero(drawn)
     assert (columns.min(), columns.max()) == (left - 4, right + 4)  # points are discs of radius 4
     for share in (0.25, 0.4, 0.75):  # the diagonal

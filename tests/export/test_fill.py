@@ -20,7 +20,7 @@ def test_an_object_on_a_plain_background_vanishes():
     torch.testing.assert_close(fill_behind(with_object, disc()), plain, atol=1e-4, rtol=0)
 
 
-def test_a_fill_lies_between_the_colours_around_it():
+def test_a_fill_lies_between_the_colors_around_it():
     ramp = torch.linspace(0.2, 0.8, 32).expand(1, 3, 32, 32)
     filled = fill_behind(ramp, disc())
     assert filled.min() >= 0.2 - 1e-5

@@ -49,7 +49,7 @@ def test_an_overlay_leaves_what_is_far_from_the_object_alone():
     assert torch.equal(overlay(image, torch.zeros_like(mask)), image)
 
 
-def test_a_cut_out_keeps_colours_and_takes_the_mask_as_alpha():
+def test_a_cut_out_keeps_colors_and_takes_the_mask_as_alpha():
     image, mask = torch.rand(3, 4, 4), torch.rand(1, 4, 4)
     result = cut_out(image, mask)
     assert torch.equal(result[:3], image)
@@ -72,7 +72,7 @@ def test_a_grid_shows_each_picture_in_its_place():
 def test_a_contact_sheet_puts_names_over_columns_and_copes_with_gaps():
     rows = [{"photo": torch.rand(3, 10, 30), "mask": torch.rand(1, 10, 30)}, {"photo": torch.rand(3, 300, 200)}]
     plain = contact_sheet(rows, cell=64)
-    labelled = contact_sheet(rows, labels=("first", "second"), cell=64)
+    labeled = contact_sheet(rows, labels=("first", "second"), cell=64)
     assert plain.shape[1] == 6 + 2 * 70
-    assert labelled.shape[1] > plain.shape[1]
+    assert labeled.shape[1] > plain.shape[1]
     assert plain[:20].min() < 100  # captions

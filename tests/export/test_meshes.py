@@ -23,7 +23,7 @@ def painted(surface, size=32):
     return Mesh(surface.vertices, surface.faces, surface.uv, surface.uv_faces, torch.stack([u, v, u * v])[None])
 
 
-def colours_at_middles(mesh):
+def colors_at_middles(mesh):
     corners = mesh.uv[mesh.faces if mesh.uv_faces is None else mesh.uv_faces]
     places = corners.mean(1).view(1, 1, -1, 2) * 2 - 1
     return F.grid_sample(mesh.texture, places, align_corners=False)[0, :, 0].mT
@@ -33,7 +33,7 @@ def by_place(mesh):
     """Middles, normals and colours of triangles, in an order that does not depend on their numbers."""
     middles = mesh.vertices[0, mesh.faces].mean(1)
     order = sorted(range(len(middles)), key=lambda n: (middles[n] * 1e3).round().tolist())
-    return torch.cat([middles, face_normals(mesh.vertices, mesh.faces)[0], colours_at_middles(mesh)], -1)[order]
+    return torch.cat([middles, face_normals(mesh.vertices, mesh.faces)[0], colors_at_middles(mesh)], -1)[order]
 
 
 @pytest.mark.parametrize("kind", ["glb", "obj"])
@@ -57,7 +57,7 @@ def test_an_obj_keeps_the_numbers_of_vertices_and_faces(tmp_path):
     assert faces == mesh.faces.tolist()
 
 
-def test_a_ply_has_the_colours_of_its_vertices(tmp_path):
+def test_a_ply_has_the_colors_of_its_vertices(tmp_path):
     mesh = painted(sheet(2, 2))
     write_mesh(tmp_path / "a.ply", mesh)
     peer = trimesh.load_mesh(tmp_path / "a.ply", process=False)

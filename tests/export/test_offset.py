@@ -20,7 +20,7 @@ def blob(y0, y1, x0, x1, size=(96, 128)):
 
 
 @pytest.fixture
-def labelled(tmp_path):
+def labeled(tmp_path):
     lines = []
     for number in range(12):
         mask = blob(30, 60, 40, 90)
@@ -67,11 +67,11 @@ def test_an_object_that_fills_the_picture_has_no_offset_crop():
     assert offset_box(np.ones((40, 40), np.float32), np.random.default_rng(0)) is None
 
 
-def test_the_written_set_is_consistent_moves_objects_and_repeats(labelled, tmp_path):
-    report = write_offset_set(labelled / "metadata.jsonl", tmp_path / "a", seed=3)
-    write_offset_set(labelled, tmp_path / "b", seed=3)
-    write_offset_set(labelled, tmp_path / "c", seed=4)
-    far = write_offset_set(labelled, tmp_path / "d", seed=3, farthest=0.1)
+def test_the_written_set_is_consistent_moves_objects_and_repeats(labeled, tmp_path):
+    report = write_offset_set(labeled / "metadata.jsonl", tmp_path / "a", seed=3)
+    write_offset_set(labeled, tmp_path / "b", seed=3)
+    write_offset_set(labeled, tmp_path / "c", seed=4)
+    far = write_offset_set(labeled, tmp_path / "d", seed=3, farthest=0.1)
     assert report.written == 12
     assert report.distance_before < report.distance < far.distance
     contents = [(tmp_path / name / "metadata.jsonl").read_text() for name in "abc"]
@@ -79,7 +79,7 @@ def test_the_written_set_is_consistent_moves_objects_and_repeats(labelled, tmp_p
     for row in map(json.loads, contents[0].splitlines()):
         x0, y0, x1, y1 = row["source_box"]
         image = np.asarray(Image.open(tmp_path / "a" / row["file_name"]))
-        original = np.asarray(Image.open(labelled / row["file_name"]))
+        original = np.asarray(Image.open(labeled / row["file_name"]))
         np.testing.assert_array_equal(image, original[y0:y1, x0:x1])
         assert read_mask(tmp_path / "a" / row["mask_file_name"]).shape[2:] == image.shape[:2]
         assert row["intrinsics"][0][2] == 64 - x0
@@ -88,19 +88,19 @@ def test_the_written_set_is_consistent_moves_objects_and_repeats(labelled, tmp_p
         assert "depth_file_name" not in row
 
 
-def test_a_limit_does_not_change_the_crops_of_those_that_stay(labelled, tmp_path):
-    write_offset_set(labelled, tmp_path / "all")
-    write_offset_set(labelled, tmp_path / "few", limit=5)
+def test_a_limit_does_not_change_the_crops_of_those_that_stay(labeled, tmp_path):
+    write_offset_set(labeled, tmp_path / "all")
+    write_offset_set(labeled, tmp_path / "few", limit=5)
     lines = (tmp_path / "all/metadata.jsonl").read_text().splitlines()
     assert (tmp_path / "few/metadata.jsonl").read_text().splitlines() == lines[:5]
 
 
-def test_bad_items_are_reported_and_nothing_is_overwritten(labelled, tmp_path, capsys):
-    (labelled / "images/3.png").write_text("broken")
-    Image.new("L", (5, 5)).save(labelled / "masks/4.png")
+def test_bad_items_are_reported_and_nothing_is_overwritten(labeled, tmp_path, capsys):
+    (labeled / "images/3.png").write_text("broken")
+    Image.new("L", (5, 5)).save(labeled / "masks/4.png")
     parser = argparse.ArgumentParser()
     evaluate.add_arguments(parser)
-    words = parser.parse_args(["offset-set", "--truth", str(labelled), "--out", str(tmp_path / "out")])
+    words = parser.parse_args(["offset-set", "--truth", str(labeled), "--out", str(tmp_path / "out")])
     assert evaluate.run(words) == 1
     said = capsys.readouterr()
     assert "10 crops" in said.out
@@ -109,4 +109,4 @@ def test_bad_items_are_reported_and_nothing_is_overwritten(labelled, tmp_path, c
     with pytest.raises(OutputError, match="already holds files"):
         evaluate.run(words)
     with pytest.raises(DataError, match=r"metadata\.jsonl"):
-        write_offset_set(labelled / "masks", tmp_path / "other")
+        write_offset_set(labeled / "masks", tmp_path / "other")

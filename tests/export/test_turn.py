@@ -14,7 +14,7 @@ from genstruct.export.turn import Turn, fitting_distance, views, with_creases, w
 from genstruct.geometry.measures import vertex_normals
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import box, icosphere, plane
-from genstruct.render.render import GREY, render
+from genstruct.render.render import GRAY, render
 
 QUICK = Turn(frames=4, size=(32, 32), elevation=0.0, samples=1, light=False)
 SIDES = {"front": (1, 0, 0), "left": (0, 1, 0), "back": (0, 0, 1), "right": (1, 1, 0)}
@@ -27,14 +27,14 @@ def painted_box():
     normal = torch.linalg.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     axes = torch.tensor([[0.0, 0, 1], [1, 0, 0], [0, 0, -1], [-1, 0, 0], [0, 1, 0], [0, -1, 0]])
     side = (normal @ axes.T).argmax(1)
-    colours = torch.tensor([*SIDES.values(), (1, 1, 1), (1, 1, 1)], dtype=torch.float32)
+    colors = torch.tensor([*SIDES.values(), (1, 1, 1), (1, 1, 1)], dtype=torch.float32)
     places = torch.stack([(torch.arange(6) + 0.5) / 6, torch.full((6,), 0.5)], -1)
-    return Mesh(shape.vertices, shape.faces, places, side[:, None].expand(-1, 3).clone(), colours.T[None, :, None])
+    return Mesh(shape.vertices, shape.faces, places, side[:, None].expand(-1, 3).clone(), colors.T[None, :, None])
 
 
 def test_the_turn_begins_at_the_front_and_shows_the_left_side_next():
     middles = [picture[:, 16, 16].round().int().tolist() for picture in views(painted_box(), QUICK)]
-    assert middles == [list(colour) for colour in SIDES.values()]
+    assert middles == [list(color) for color in SIDES.values()]
     turned = next(views(painted_box(), replace(QUICK, azimuth=math.pi / 2)))
     assert turned[:, 16, 16].round().int().tolist() == list(SIDES["left"])
 
@@ -75,22 +75,22 @@ def test_a_flat_thing_is_seen_from_both_sides_and_vanishes_from_the_edge():
 
 
 @pytest.mark.parametrize("light", [True, False])
-def test_a_picture_with_alpha_laid_over_a_colour_is_the_picture_with_that_background(light):
+def test_a_picture_with_alpha_laid_over_a_color_is_the_picture_with_that_background(light):
     turn = replace(QUICK, elevation=0.4, light=light)
-    colour = (0.2, 0.5, 0.9)
-    over = views(painted_box(), replace(turn, background=colour))
+    color = (0.2, 0.5, 0.9)
+    over = views(painted_box(), replace(turn, background=color))
     for clear, expected in zip(views(painted_box(), replace(turn, background=None)), over, strict=True):
         alpha = clear[3:]
-        composed = alpha * clear[:3] + (1 - alpha) * torch.tensor(colour)[:, None, None]
+        composed = alpha * clear[:3] + (1 - alpha) * torch.tensor(color)[:, None, None]
         torch.testing.assert_close(composed, expected, atol=1e-4, rtol=0)
         assert float(((alpha > 0.01) & (alpha < 0.99)).float().sum()) > 0, "silhouettes are smooth"
 
 
-def test_unlit_colours_are_those_of_the_texture_and_light_comes_from_above():
-    grey = Mesh(box().vertices, box().faces)
+def test_unlit_colors_are_those_of_the_texture_and_light_comes_from_above():
+    gray = Mesh(box().vertices, box().faces)
     turn = replace(QUICK, elevation=0.5, frames=1)
-    assert next(views(grey, turn))[:, 16, 16].tolist() == pytest.approx([GREY] * 3, abs=1e-3)
-    lit = next(views(grey, replace(turn, light=True)))
+    assert next(views(gray, turn))[:, 16, 16].tolist() == pytest.approx([GRAY] * 3, abs=1e-3)
+    lit = next(views(gray, replace(turn, light=True)))
     assert float(lit[0, 8, 16]) > float(lit[0, 20, 16]) + 0.03
 
 

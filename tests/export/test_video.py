@@ -17,15 +17,15 @@ from PIL import Image
 from genstruct.errors import ConfigError, MissingDependency, OutputError, ShapeError
 from genstruct.export.video import check_place, format_of, write_frames
 
-COLOURS = [(255, 255, 255), (0, 0, 0), (230, 40, 20), (30, 200, 60), (20, 60, 220), (120, 120, 120), (250, 220, 10)]
+COLORS = [(255, 255, 255), (0, 0, 0), (230, 40, 20), (30, 200, 60), (20, 60, 220), (120, 120, 120), (250, 220, 10)]
 PLACES = ["turn.mp4", "turn.gif", "turn.png", "turn"]
 
 
 def flat(count, height=16, width=32, channels=3):
     """Frames of one colour each."""
     for number in range(count):
-        colour = (*COLOURS[number % len(COLOURS)], 128)[:channels]
-        yield np.full((height, width, channels), colour, np.uint8)
+        color = (*COLORS[number % len(COLORS)], 128)[:channels]
+        yield np.full((height, width, channels), color, np.uint8)
 
 
 def film(path):
@@ -41,13 +41,13 @@ def listed(folder):
     return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*"))
 
 
-def test_a_film_has_the_frames_the_rate_and_the_colours(tmp_path):
+def test_a_film_has_the_frames_the_rate_and_the_colors(tmp_path):
     write_frames(tmp_path / "deep" / "turn.mp4", flat(7), 7, fps=12.5)
     size, fps, frames = film(tmp_path / "deep" / "turn.mp4")
     assert (size, fps, len(frames)) == ((32, 16), 12.5, 7)
-    for frame, colour in zip(frames, COLOURS, strict=True):
+    for frame, color in zip(frames, COLORS, strict=True):
         # Bytes of limited-range YUV are 1.2 apart, and compression adds to that; a wrong matrix is off by 20 and more.
-        assert np.abs(frame.astype(int) - colour).max() <= 4
+        assert np.abs(frame.astype(int) - color).max() <= 4
     assert stat.S_IMODE((tmp_path / "deep" / "turn.mp4").stat().st_mode) == 0o644
 
 
@@ -60,20 +60,20 @@ def test_films_of_odd_sizes_repeat_their_last_row_and_column(tmp_path, height, w
 
 
 @pytest.mark.parametrize("fps", [7, 12, 24, 50])
-def test_a_gif_has_the_frames_the_duration_and_the_colours_and_repeats(tmp_path, fps):
+def test_a_gif_has_the_frames_the_duration_and_the_colors_and_repeats(tmp_path, fps):
     write_frames(tmp_path / "turn.gif", flat(7), 7, fps)
     with Image.open(tmp_path / "turn.gif") as image:
         assert (image.format, image.size, image.n_frames, image.info["loop"]) == ("GIF", (32, 16), 7, 0)
         durations = []
-        for number, colour in enumerate(COLOURS):
+        for number, color in enumerate(COLORS):
             image.seek(number)
             durations.append(image.info["duration"])
-            assert (np.asarray(image.convert("RGB")) == colour).all()
+            assert (np.asarray(image.convert("RGB")) == color).all()
     assert sum(durations) == round(7 * 100 / fps) * 10
     assert max(durations) - min(durations) <= 10
 
 
-def test_a_gif_keeps_pictures_of_many_colours_and_an_even_background(tmp_path):
+def test_a_gif_keeps_pictures_of_many_colors_and_an_even_background(tmp_path):
     frame = np.random.default_rng(0).integers(0, 256, (40, 40, 1), np.uint8).repeat(3, 2)
     frame[:, :20] = (250, 251, 252)
     write_frames(tmp_path / "turn.gif", [frame, 255 - frame], 2)

@@ -13,7 +13,7 @@ from PIL import Image
 
 from genstruct.errors import DataError, ShapeError
 from genstruct.geometry.files import fitted, read_mesh
-from genstruct.geometry.materials import GREY
+from genstruct.geometry.materials import GRAY
 from genstruct.geometry.measures import bounds, unique_edges, volume
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import box
@@ -61,7 +61,7 @@ def write_obj(folder, text, materials="", **pictures):
     return folder / "mesh.obj"
 
 
-def colour_at(mesh, point):
+def color_at(mesh, point):
     """What the texture shows at the place of the surface that is nearest to a point, of 255."""
     corners = mesh.vertices[0, mesh.faces]
     uv = mesh.uv[mesh.uv_faces]
@@ -80,7 +80,7 @@ def close(got, wanted, by=3.0):
 # Shapes and units
 
 
-def test_a_file_is_centred_and_scaled_to_the_unit_ball(tmp_path):
+def test_a_file_is_centered_and_scaled_to_the_unit_ball(tmp_path):
     path = write_obj(tmp_path, "v 100 0 0\nv 106 0 0\nv 106 8 0\nv 100 8 0\nf 1 2 3 4\n")
     mesh = read_mesh(path)
     low, high = bounds(mesh.vertices)
@@ -130,10 +130,10 @@ def test_values_beyond_float32_need_fitting(tmp_path):
         read_mesh(path, fit=False)
 
 
-def test_polygons_become_triangles_and_surfaces_without_colour_are_grey(tmp_path):
+def test_polygons_become_triangles_and_surfaces_without_color_are_gray(tmp_path):
     mesh = read_mesh(write_obj(tmp_path, "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nv 5 5 5\nf 1 2 3 4\n"))
     assert len(mesh.faces) == 2 and mesh.vertices.shape == (1, 4, 3)  # the fifth is used by nobody
-    assert close(colour_at(mesh, (0.0, 0, 0)), [GREY] * 3, 0)
+    assert close(color_at(mesh, (0.0, 0, 0)), [GRAY] * 3, 0)
 
 
 @pytest.mark.parametrize("kind", ["glb", "obj", "ply", "stl", "off"])
@@ -188,13 +188,13 @@ def test_a_picture_is_the_right_way_up(tmp_path, kind):
         path = tmp_path / "mesh.glb"
     mesh = read_mesh(path, fit=False)
     assert mesh.texture.shape == (1, 3, 8, 8)  # one picture stays as it is
-    for point, colour in {
+    for point, color in {
         (0.4, 0.8, 0): [255, 0, 0],
         (1.6, 0.8, 0): [0, 255, 0],
         (0.4, 0.2, 0): [0, 0, 255],
         (1.6, 0.2, 0): [255] * 3,
     }.items():
-        assert close(colour_at(mesh, point), colour), point
+        assert close(color_at(mesh, point), color), point
 
 
 def test_several_materials_share_one_texture(tmp_path):
@@ -203,36 +203,36 @@ def test_several_materials_share_one_texture(tmp_path):
     materials = "newmtl a\nmap_Kd first.png\nnewmtl b\nmap_Kd second.png\nnewmtl c\nKd 1 0.5 0\n"
     mesh = read_mesh(write_obj(tmp_path, text, materials, first=quadrants(), second=255 - quadrants(16)), fit=False)
     assert len(mesh) == 1 and len(mesh.faces) == 6
-    assert close(colour_at(mesh, (0.4, 0.8, 0.0)), [255, 0, 0])
-    assert close(colour_at(mesh, (2.4, 0.8, 0.0)), [0, 255, 255])
-    assert close(colour_at(mesh, (3.6, 0.2, 0.0)), [0, 0, 0])
-    assert close(colour_at(mesh, (5.0, 0.5, 0.0)), [255, 128, 0])
+    assert close(color_at(mesh, (0.4, 0.8, 0.0)), [255, 0, 0])
+    assert close(color_at(mesh, (2.4, 0.8, 0.0)), [0, 255, 255])
+    assert close(color_at(mesh, (3.6, 0.2, 0.0)), [0, 0, 0])
+    assert close(color_at(mesh, (5.0, 0.5, 0.0)), [255, 128, 0])
 
 
-def test_colours_of_vertices_blend_across_triangles(tmp_path):
-    colours = [[200, 0, 0, 255], [0, 200, 0, 255], [0, 0, 200, 255]]
+def test_colors_of_vertices_blend_across_triangles(tmp_path):
+    colors = [[200, 0, 0, 255], [0, 200, 0, 255], [0, 0, 200, 255]]
     points = [[0, 0, 0], [1, 0, 0], [0, 1, 0]]
-    trimesh.Trimesh(points, [[0, 1, 2]], vertex_colors=colours, process=False).export(tmp_path / "c.ply")
+    trimesh.Trimesh(points, [[0, 1, 2]], vertex_colors=colors, process=False).export(tmp_path / "c.ply")
     mesh = read_mesh(tmp_path / "c.ply", fit=False)
     uv = mesh.uv[mesh.uv_faces][0]
     weights = torch.tensor([[1.0, 0, 0], [0, 1, 0], [0, 0, 1], [0.5, 0.5, 0], [0.2, 0.4, 0.4], [1 / 3, 1 / 3, 1 / 3]])
     places = (weights @ uv * 2 - 1).view(1, 1, -1, 2)
     seen = F.grid_sample(mesh.texture, places, align_corners=False)[0, :, 0].mT * 255
-    expected = weights @ torch.tensor(colours)[:, :3].float()
+    expected = weights @ torch.tensor(colors)[:, :3].float()
     # Exact at the corners; the fourth pixel of the cell is clipped from -200, which leaves up to an eighth inside.
     torch.testing.assert_close(seen[:4], expected[:4], atol=1e-2, rtol=0)
     assert (seen - expected).abs().max() < 35
 
 
-def test_colours_of_faces_stay_apart(tmp_path):
+def test_colors_of_faces_stay_apart(tmp_path):
     cube = trimesh.creation.box()
     cube.visual.face_colors = np.repeat(np.arange(6) * 40 + 10, 2)[:, None] * [1, 0, 1, 0] + [0, 0, 0, 255]
     cube.export(tmp_path / "f.ply")
     mesh = read_mesh(tmp_path / "f.ply", fit=False)
     for face in range(12):
         middle = mesh.vertices[0, mesh.faces[face]].mean(0).tolist()
-        grey = face // 2 * 40 + 10
-        assert close(colour_at(mesh, middle), [grey, 0, grey])
+        gray = face // 2 * 40 + 10
+        assert close(color_at(mesh, middle), [gray, 0, gray])
 
 
 def add_material(path):
@@ -250,13 +250,13 @@ def add_material(path):
 
 
 @pytest.mark.parametrize("material", [False, True])
-def test_colours_of_vertices_in_gltf_are_linear_and_count_beside_a_material(tmp_path, material):
-    colours = np.array([[128, 255, 0, 255]] * 3, np.uint8)
-    surface = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]], vertex_colors=colours, process=False)
+def test_colors_of_vertices_in_gltf_are_linear_and_count_beside_a_material(tmp_path, material):
+    colors = np.array([[128, 255, 0, 255]] * 3, np.uint8)
+    surface = trimesh.Trimesh([[0, 0, 0], [1, 0, 0], [0, 1, 0]], [[0, 1, 2]], vertex_colors=colors, process=False)
     surface.export(tmp_path / "v.glb")
     if material:
         add_material(tmp_path / "v.glb")
-    assert close(colour_at(read_mesh(tmp_path / "v.glb"), (0.0, 0, 0)), [188, 255, 0], 1)
+    assert close(color_at(read_mesh(tmp_path / "v.glb"), (0.0, 0, 0)), [188, 255, 0], 1)
 
 
 def test_factors_of_gltf_are_linear(tmp_path):
@@ -266,22 +266,22 @@ def test_factors_of_gltf_are_linear(tmp_path):
         tmp_path / "g.glb"
     )
     # Half the light is 188 of 255 in sRGB.
-    assert close(colour_at(read_mesh(tmp_path / "g.glb"), (0.0, 0, 0)), [188, 255, 0], 1)
+    assert close(color_at(read_mesh(tmp_path / "g.glb"), (0.0, 0, 0)), [188, 255, 0], 1)
 
 
 def test_pictures_repeat(tmp_path):
     text = QUAD.replace("vt 1", "vt 3").replace(" 1\n", " 1\n") + "usemtl a\n" + FACE  # three times across
     mesh = read_mesh(write_obj(tmp_path, text, "newmtl a\nmap_Kd paint.png\n", paint=quadrants(32)), fit=False)
     for x in (0.1, 0.1 + 2 / 3, 0.1 + 4 / 3):
-        assert close(colour_at(mesh, (x, 0.8, 0.0)), [255, 0, 0]) and close(
-            colour_at(mesh, (x + 0.4, 0.8, 0)), [0, 255, 0]
+        assert close(color_at(mesh, (x, 0.8, 0.0)), [255, 0, 0]) and close(
+            color_at(mesh, (x + 0.4, 0.8, 0)), [0, 255, 0]
         )
     shifted = QUAD.replace("vt 0", "vt -5").replace("vt 1", "vt -4") + "usemtl a\n" + FACE
     mesh = read_mesh(write_obj(tmp_path, shifted, "newmtl a\nmap_Kd paint.png\n", paint=quadrants(32)), fit=False)
-    assert mesh.texture.shape[-1] == 32 and close(colour_at(mesh, (0.4, 0.8, 0.0)), [255, 0, 0])
+    assert mesh.texture.shape[-1] == 32 and close(color_at(mesh, (0.4, 0.8, 0.0)), [255, 0, 0])
     many = QUAD.replace("vt 1", "vt 1000") + "usemtl a\n" + FACE
     mesh = read_mesh(write_obj(tmp_path, many, "newmtl a\nmap_Kd paint.png\n", paint=quadrants(32)), fit=False)
-    assert mesh.texture.numel() < 1000 and close(colour_at(mesh, (0.4, 0.8, 0.0)), quadrants().mean((0, 1)).round())
+    assert mesh.texture.numel() < 1000 and close(color_at(mesh, (0.4, 0.8, 0.0)), quadrants().mean((0, 1)).round())
 
 
 def test_parts_with_the_same_picture_share_it(tmp_path):
@@ -296,7 +296,7 @@ def test_parts_with_the_same_picture_share_it(tmp_path):
     mesh = read_mesh(tmp_path / "five.glb", fit=False)
     assert mesh.texture.shape == (1, 3, 64, 64) and len(mesh.faces) == 10
     for number in range(5):
-        assert close(colour_at(mesh, (3 * number + 0.4, 0.8, 0.0)), [255, 0, 0])
+        assert close(color_at(mesh, (3 * number + 0.4, 0.8, 0.0)), [255, 0, 0])
 
 
 def test_a_repeated_picture_shrinks_before_it_is_repeated(tmp_path):
@@ -304,29 +304,29 @@ def test_a_repeated_picture_shrinks_before_it_is_repeated(tmp_path):
     path = write_obj(tmp_path, text + FACE, "newmtl a\nmap_Kd paint.png\n", paint=quadrants(256))
     mesh = read_mesh(path, fit=False, largest_texture=120)
     assert mesh.texture.shape == (1, 3, 120, 120)  # 9 pictures of 40 x 40
-    assert close(colour_at(mesh, (0.17, 0.92, 0.0)), [255, 0, 0]) and close(colour_at(mesh, (1.83, 0.08, 0)), [255] * 3)
+    assert close(color_at(mesh, (0.17, 0.92, 0.0)), [255, 0, 0]) and close(color_at(mesh, (1.83, 0.08, 0)), [255] * 3)
 
 
 def test_large_pictures_shrink(tmp_path):
     path = write_obj(tmp_path, QUAD + "usemtl a\n" + FACE, "newmtl a\nmap_Kd paint.png\n", paint=quadrants(256))
     mesh = read_mesh(path, fit=False, largest_texture=64)
-    assert mesh.texture.shape == (1, 3, 64, 64) and close(colour_at(mesh, (0.4, 0.8, 0.0)), [255, 0, 0])
+    assert mesh.texture.shape == (1, 3, 64, 64) and close(color_at(mesh, (0.4, 0.8, 0.0)), [255, 0, 0])
 
 
 @pytest.mark.parametrize("mode", ["L", "P", "RGBA", "LA", "1"])
 def test_pictures_of_any_mode_are_read(tmp_path, mode):
     path = write_obj(tmp_path, QUAD + "usemtl a\n" + FACE, "newmtl a\nmap_Kd paint.png\n")
     Image.new("L", (4, 4), 255).convert(mode).save(tmp_path / "paint.png")
-    assert close(colour_at(read_mesh(path), (0.0, 0, 0)), [255] * 3)
+    assert close(color_at(read_mesh(path), (0.0, 0, 0)), [255] * 3)
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no picture"])
-def test_missing_and_broken_pictures_leave_the_colour_of_the_material(tmp_path, content):
+def test_missing_and_broken_pictures_leave_the_color_of_the_material(tmp_path, content):
     materials = "newmtl a\nKd 0.2 0.4 0.6\nmap_Kd lost.png\n"
     path = write_obj(tmp_path, QUAD + "usemtl a\n" + FACE, materials)
     if content is not None:
         (tmp_path / "lost.png").write_bytes(content)
-    assert close(colour_at(read_mesh(path), (0.0, 0, 0)), [51, 102, 153])
+    assert close(color_at(read_mesh(path), (0.0, 0, 0)), [51, 102, 153])
 
 
 def test_half_a_picture_counts_as_none(tmp_path):
@@ -334,12 +334,12 @@ def test_half_a_picture_counts_as_none(tmp_path):
     noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
     Image.fromarray(noise).save(tmp_path / "paint.png")
     (tmp_path / "paint.png").write_bytes((tmp_path / "paint.png").read_bytes()[:2000])
-    assert close(colour_at(read_mesh(path), (0.0, 0, 0)), [GREY] * 3)
+    assert close(color_at(read_mesh(path), (0.0, 0, 0)), [GRAY] * 3)
 
 
-def test_a_missing_material_file_leaves_grey(tmp_path):
+def test_a_missing_material_file_leaves_gray(tmp_path):
     (tmp_path / "mesh.obj").write_text("mtllib lost.mtl\nusemtl a\n" + QUAD + FACE)
-    assert close(colour_at(read_mesh(tmp_path / "mesh.obj"), (0.0, 0, 0)), [GREY] * 3)
+    assert close(color_at(read_mesh(tmp_path / "mesh.obj"), (0.0, 0, 0)), [GRAY] * 3)
 
 
 # Files nobody wants

@@ -80,7 +80,7 @@ def test_a_flat_grid_has_no_curvature_inside():
     assert laplacian(vertices, mesh.faces)[0, inside].norm(dim=-1).max() > 0.02
 
 
-def test_the_uniform_laplacian_is_the_mean_of_the_neighbours():
+def test_the_uniform_laplacian_is_the_mean_of_the_neighbors():
     vertices, faces = bumpy(lambda: box())
     edges = unique_edges(faces)
     for vertex in range(8):

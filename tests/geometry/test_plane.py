@@ -25,8 +25,8 @@ def cameras(orthographic=False, batch=4):
     return Camera.orbit(azimuth, 0.2, 3.0, 20.0 if orthographic else 60.0, SIZE, orthographic)
 
 
-def planes(batch=4, centre=None):
-    return Plane(Plane.facing(torch.linspace(-0.4, 0.5, batch, dtype=D), 0.3).normal, centre)
+def planes(batch=4, center=None):
+    return Plane(Plane.facing(torch.linspace(-0.4, 0.5, batch, dtype=D), 0.3).normal, center)
 
 
 def turns(batch=4, size=0.3):
@@ -44,16 +44,16 @@ def on(plane, count=10):
     normal = torch.nn.functional.normalize(plane.normal, dim=-1)[:, None]
     points = torch.randn(len(normal), count, 3, generator=stream(2), dtype=D) * 0.5
     points = points - (points * normal).sum(-1, keepdim=True) * normal
-    return points if plane.centre is None else points + plane.centre[:, None]
+    return points if plane.center is None else points + plane.center[:, None]
 
 
 @kinds
-@pytest.mark.parametrize("centred", [True, False])
-def test_points_of_the_plane_land_where_the_homography_says(orthographic, centred):
-    centre = None if centred else torch.tensor([[0.2, -0.1, 0.4]], dtype=D)
-    camera, plane, rotation = cameras(orthographic), planes(centre=centre), turns()
+@pytest.mark.parametrize("centered", [True, False])
+def test_points_of_the_plane_land_where_the_homography_says(orthographic, centered):
+    center = None if centered else torch.tensor([[0.2, -0.1, 0.4]], dtype=D)
+    camera, plane, rotation = cameras(orthographic), planes(center=center), turns()
     points = on(plane)
-    middle = 0 if centre is None else centre[:, None]
+    middle = 0 if center is None else center[:, None]
     turned = (points - middle) @ rotation.mT + middle
     found = plane_homography(plane, rotation, camera)
     assert found.visible.all()

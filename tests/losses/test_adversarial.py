@@ -13,7 +13,7 @@ from genstruct.losses.adversarial import (
     generator_loss,
     gradient_penalty,
     reversal,
-    zero_centred_penalty,
+    zero_centered_penalty,
 )
 
 OBJECTIVES = get_args(Objective)
@@ -86,18 +86,18 @@ class Bowl(nn.Module):
         return images.square().sum((1, 2, 3)) / 2
 
 
-def test_the_zero_centred_penalty_of_a_plane_is_its_squared_slope_and_trains_it():
+def test_the_zero_centered_penalty_of_a_plane_is_its_squared_slope_and_trains_it():
     plane, images = Plane(norm=2.5), torch.rand(3, 3, 4, 4)
-    squared, values = zero_centred_penalty(plane, images)
+    squared, values = zero_centered_penalty(plane, images)
     torch.testing.assert_close(squared, torch.full((3,), 6.25))
     torch.testing.assert_close(values, plane(images))
     (gradient,) = torch.autograd.grad(squared.mean(), plane.weight)
     torch.testing.assert_close(gradient, 2 * plane.weight.detach())
 
 
-def test_the_zero_centred_penalty_is_taken_at_each_image():
+def test_the_zero_centered_penalty_is_taken_at_each_image():
     images = torch.rand(3, 3, 4, 4)
-    squared, _ = zero_centred_penalty(Bowl(), images)
+    squared, _ = zero_centered_penalty(Bowl(), images)
     torch.testing.assert_close(squared, images.square().sum((1, 2, 3)))
 
 

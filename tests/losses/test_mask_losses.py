@@ -7,7 +7,7 @@ import torch
 
 from genstruct.losses.mask import (
     area,
-    binarisation,
+    binarization,
     border,
     information_leak,
     maximum_area,
@@ -47,9 +47,9 @@ def test_area_hinges_pull_small_masks_up_and_large_ones_down():
     assert (up < 0).all() and (down > 0).all()
 
 
-def test_binarisation_is_zero_for_crisp_masks_and_largest_for_grey_ones():
+def test_binarization_is_zero_for_crisp_masks_and_largest_for_gray_ones():
     masks = torch.cat([left_half(), full(0.5), full(0.1), full(0.9)])
-    torch.testing.assert_close(binarisation(masks), torch.tensor([0, 0.5, 0.1, 0.1]))
+    torch.testing.assert_close(binarization(masks), torch.tensor([0, 0.5, 0.1, 0.1]))
 
 
 def test_border_is_the_mean_on_the_frame():

@@ -11,7 +11,7 @@ from PIL import Image
 
 
 @pytest.fixture
-def labelled(tmp_path):
+def labeled(tmp_path):
     """Bright rectangles on a dark, slightly noisy ground, twice as wide as they are high."""
     lines = []
     for number in range(3):
@@ -36,9 +36,9 @@ def run(monkeypatch, *words):
     return stopped.value.code
 
 
-def test_rows_are_written_as_masks_and_scored(labelled, tmp_path, monkeypatch, capsys):
+def test_rows_are_written_as_masks_and_scored(labeled, tmp_path, monkeypatch, capsys):
     pytest.importorskip("cv2")
-    places = ("--train", labelled, "--val", labelled, "--out", tmp_path / "out", "--json", tmp_path / "rows.json")
+    places = ("--train", labeled, "--val", labeled, "--out", tmp_path / "out", "--json", tmp_path / "rows.json")
     assert run(monkeypatch, *places, "--rows", "ellipse,mean,grabcut-box,unet", "--minutes", "0.001", "--offset") == 0
     rows = json.loads((tmp_path / "rows.json").read_text())
     score = {row: rows[row]["val"]["scores"]["iou"]["value"] for row in rows}
@@ -51,20 +51,20 @@ def test_rows_are_written_as_masks_and_scored(labelled, tmp_path, monkeypatch, c
     assert "masks of train" in capsys.readouterr().out
 
 
-def test_mistakes_are_one_line_and_status_two(labelled, tmp_path, monkeypatch, capsys):
-    assert run(monkeypatch, "--train", labelled, "--val", labelled, "--out", labelled, "--rows", "ellipse") == 2
+def test_mistakes_are_one_line_and_status_two(labeled, tmp_path, monkeypatch, capsys):
+    assert run(monkeypatch, "--train", labeled, "--val", labeled, "--out", labeled, "--rows", "ellipse") == 2
     assert "already holds files" in capsys.readouterr().err
-    assert run(monkeypatch, "--train", labelled, "--val", labelled, "--out", tmp_path / "o", "--rows", "elipse") == 2
+    assert run(monkeypatch, "--train", labeled, "--val", labeled, "--out", tmp_path / "o", "--rows", "elipse") == 2
     assert "'elipse'" in capsys.readouterr().err
 
 
-def test_a_signal_leaves_nothing(labelled, tmp_path, monkeypatch, capsys):
+def test_a_signal_leaves_nothing(labeled, tmp_path, monkeypatch, capsys):
     def stopped(*_):
         yield "first", lambda item: np.ones((48, 64), np.float32)
         yield "second", lambda item: signal.raise_signal(signal.SIGTERM)
 
     monkeypatch.syspath_prepend("tools")
     monkeypatch.setattr("benchmarks.baselines.predictors", stopped)
-    assert run(monkeypatch, "--train", labelled, "--val", labelled, "--out", tmp_path / "out" / "rows") == 143
+    assert run(monkeypatch, "--train", labeled, "--val", labeled, "--out", tmp_path / "out" / "rows") == 143
     assert capsys.readouterr().err.endswith("\nevaluate_baselines: terminated\n")
     assert list((tmp_path / "out").iterdir()) == []

@@ -49,7 +49,7 @@ def test_too_few_images_and_unequal_features_are_refused():
         kernel_distance(normal(0), normal(1, size=4))
 
 
-def test_random_filters_are_the_same_everywhere_and_see_a_change_of_colour():
+def test_random_filters_are_the_same_everywhere_and_see_a_change_of_color():
     first, second = feature_network("random-conv"), feature_network("random-conv")
     images = torch.rand(40, 3, 64, 64, generator=torch.Generator().manual_seed(0))
     features = extract(first, [images[:25], images[25:]])

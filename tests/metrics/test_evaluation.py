@@ -31,7 +31,7 @@ def command(*words):
 
 
 @pytest.fixture
-def labelled(tmp_path):
+def labeled(tmp_path):
     """Four images with true masks, `instance` shared by pairs."""
     lines = []
     for number in range(4):
@@ -43,10 +43,10 @@ def labelled(tmp_path):
     return tmp_path / "set"
 
 
-def test_scores_of_a_folder_are_those_of_its_pairs(labelled, tmp_path):
+def test_scores_of_a_folder_are_those_of_its_pairs(labeled, tmp_path):
     for number, shift in enumerate((0, 5, 0, 5)):
         save(tmp_path / f"pred/images/{number:05}.png", block(4 + shift, 14 + shift))
-    report = score_mask_folder(tmp_path / "pred", labelled)
+    report = score_mask_folder(tmp_path / "pred", labeled)
     assert not report.failures
     assert report.scores["iou"].value == pytest.approx((1 + 50 / 150) / 2)
     assert report.scores["dataset_iou"].value == pytest.approx((200 + 100) / (200 + 300))
@@ -54,16 +54,16 @@ def test_scores_of_a_folder_are_those_of_its_pairs(labelled, tmp_path):
     assert report.groups == 2
     # Each of the two groups has the same mean, so resampling groups cannot move it.
     assert report.scores["iou"].low == pytest.approx(report.scores["iou"].high)
-    free = score_mask_folder(tmp_path / "pred", labelled, MaskProtocol(group_by=None))
+    free = score_mask_folder(tmp_path / "pred", labeled, MaskProtocol(group_by=None))
     assert free.groups is None
     assert free.scores["iou"].low < report.scores["iou"].value < free.scores["iou"].high
 
 
-def test_missing_broken_and_wrong_sized_predictions_are_reported_and_the_rest_is_scored(labelled, tmp_path, capsys):
+def test_missing_broken_and_wrong_sized_predictions_are_reported_and_the_rest_is_scored(labeled, tmp_path, capsys):
     save(tmp_path / "pred/00000.png", block(4, 14))
     (tmp_path / "pred/00001.png").write_bytes((tmp_path / "pred/00000.png").read_bytes()[:40])
     save(tmp_path / "pred/00002.png", block(4, 14, (20, 12)))
-    words = ("masks", "--pred", tmp_path / "pred", "--truth", labelled / "metadata.jsonl")
+    words = ("masks", "--pred", tmp_path / "pred", "--truth", labeled / "metadata.jsonl")
     assert command(*words, "--json", tmp_path / "out.json") == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 4
@@ -77,44 +77,44 @@ def test_missing_broken_and_wrong_sized_predictions_are_reported_and_the_rest_is
     assert json.loads(capsys.readouterr().out)["scored"] == 2
 
 
-def test_the_exit_status_is_two_when_nothing_can_be_scored(labelled, tmp_path):
+def test_the_exit_status_is_two_when_nothing_can_be_scored(labeled, tmp_path):
     (tmp_path / "pred").mkdir()
-    assert command("masks", "--pred", tmp_path / "pred", "--truth", labelled) == 2
+    assert command("masks", "--pred", tmp_path / "pred", "--truth", labeled) == 2
     with pytest.raises(DataError, match="not a folder"):
-        command("masks", "--pred", tmp_path / "nowhere", "--truth", labelled)
+        command("masks", "--pred", tmp_path / "nowhere", "--truth", labeled)
     with pytest.raises(DataError, match="does not exist"):
         command("masks", "--pred", tmp_path / "pred", "--truth", tmp_path / "nowhere")
 
 
-def test_the_table_shows_every_score_and_all_good_gives_status_zero(labelled, capsys):
-    assert command("masks", "--pred", labelled / "masks", "--truth", labelled) == 0
+def test_the_table_shows_every_score_and_all_good_gives_status_zero(labeled, capsys):
+    assert command("masks", "--pred", labeled / "masks", "--truth", labeled) == 0
     shown = capsys.readouterr().out
     assert all(label.split(",")[0] in shown for label in evaluate.LABELS.values())
     assert "2 instance groups" in shown
 
 
-def test_json_without_a_file_takes_the_place_of_the_table(labelled, capsys):
-    assert command("masks", "--json", "--pred", labelled / "masks", "--truth", labelled) == 0
+def test_json_without_a_file_takes_the_place_of_the_table(labeled, capsys):
+    assert command("masks", "--json", "--pred", labeled / "masks", "--truth", labeled) == 0
     assert json.loads(capsys.readouterr().out)["scored"] == 4
-    photos = labelled / "images"
+    photos = labeled / "images"
     for number in range(4):
         save(photos / f"{number:05}.jpg", block(number, 12))
     assert command("samples", "--samples", photos, "--real", photos, "--json") == 0
     assert json.loads(capsys.readouterr().out)["samples"] == 4
 
 
-def test_a_threshold_decides_what_is_object(labelled, tmp_path):
+def test_a_threshold_decides_what_is_object(labeled, tmp_path):
     for number in range(4):
         save(tmp_path / f"pred/{number:05}.png", (block(4, 14) // 255 * 100).astype(np.uint8))
-    low, high = (score_mask_folder(tmp_path / "pred", labelled, MaskProtocol(threshold=t)) for t in (0.3, 0.5))
+    low, high = (score_mask_folder(tmp_path / "pred", labeled, MaskProtocol(threshold=t)) for t in (0.3, 0.5))
     assert (low.scores["iou"].value, high.scores["iou"].value) == (1, 0)
     assert high.scores["max_f_beta"].value == 1
 
 
-def test_an_inverted_mask_scores_low_and_its_oracle_flip_apart(labelled, tmp_path):
+def test_an_inverted_mask_scores_low_and_its_oracle_flip_apart(labeled, tmp_path):
     for number in range(4):
         save(tmp_path / f"pred/{number:05}.png", 255 - block(4, 14))
-    scores = score_mask_folder(tmp_path / "pred", labelled).scores
+    scores = score_mask_folder(tmp_path / "pred", labeled).scores
     assert (scores["iou"].value, scores["oracle_flip_iou"].value, scores["oracle_flip_share"].value) == (0, 1, 1)
 
 
@@ -154,11 +154,11 @@ def test_a_stem_that_occurs_twice_among_predictions_is_not_guessed(tmp_path):
     assert "several called 1" in failures[0].why
 
 
-def test_bad_metadata_lines_are_reported_by_number(labelled):
-    good = (labelled / "metadata.jsonl").read_text()
+def test_bad_metadata_lines_are_reported_by_number(labeled):
+    good = (labeled / "metadata.jsonl").read_text()
     bad = ["{not json", "[1]", '{"file_name": "x.jpg"}', '{"file_name": "../x.jpg", "mask_file_name": "m.png"}']
-    (labelled / "metadata.jsonl").write_text("\n".join([good, *bad, good.splitlines()[0]]))
-    truths, failures = find_truth(labelled)
+    (labeled / "metadata.jsonl").write_text("\n".join([good, *bad, good.splitlines()[0]]))
+    truths, failures = find_truth(labeled)
     assert len(truths) == 4
     assert [failure.name for failure in failures] == [f"metadata.jsonl line {n}" for n in range(5, 10)]
     for failure, part in zip(failures, ("JSON", "object", "mask_file_name", "leads out", "second time"), strict=True):
@@ -216,7 +216,7 @@ def test_samples_are_not_told_from_photos_by_their_size_when_all_are_brought_to_
     assert apart.kid.value > 10 * abs(alike.kid.value)
 
 
-def test_masks_and_depths_of_a_labelled_set_are_not_taken_for_its_photos(tmp_path):
+def test_masks_and_depths_of_a_labeled_set_are_not_taken_for_its_photos(tmp_path):
     for name in ("images/0.png", "images/1.png", "masks/0.png", "depth/0.png", "more/2.png"):
         save(tmp_path / "set" / name, block(2, 4))
     lines = [json.dumps({"file_name": f"images/{i}.png", "mask_file_name": f"masks/{i}.png"}) for i in (0, 1)]

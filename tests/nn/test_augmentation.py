@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from genstruct.nn.augmentation import change_colour, change_contrast, change_place, colour_matrix
+from genstruct.nn.augmentation import change_color, change_contrast, change_place, color_matrix
 
 
 def stream(seed=0):
@@ -17,12 +17,12 @@ def ones(count):
 
 
 def test_no_turn_and_no_scale_is_the_identity():
-    torch.testing.assert_close(colour_matrix(torch.zeros(2), ones(2), ones(2)), torch.eye(3).expand(2, 3, 3))
+    torch.testing.assert_close(color_matrix(torch.zeros(2), ones(2), ones(2)), torch.eye(3).expand(2, 3, 3))
 
 
-def test_turning_the_hue_is_a_rotation_about_grey():
+def test_turning_the_hue_is_a_rotation_about_gray():
     hue = torch.linspace(-3, 3, 7)
-    matrix = colour_matrix(hue, ones(7), ones(7))
+    matrix = color_matrix(hue, ones(7), ones(7))
     torch.testing.assert_close(matrix @ matrix.mT, torch.eye(3).expand(7, 3, 3), atol=1e-6, rtol=0)
     torch.testing.assert_close(torch.linalg.det(matrix), ones(7))
     torch.testing.assert_close(matrix @ torch.ones(3), torch.ones(7, 3))
@@ -30,45 +30,45 @@ def test_turning_the_hue_is_a_rotation_about_grey():
     torch.testing.assert_close(angle, hue.abs(), atol=1e-3, rtol=0)
 
 
-def test_a_third_of_a_turn_exchanges_the_primary_colours():
-    matrix = colour_matrix(torch.tensor([2 * math.pi / 3]), ones(1), ones(1))[0]
+def test_a_third_of_a_turn_exchanges_the_primary_colors():
+    matrix = color_matrix(torch.tensor([2 * math.pi / 3]), ones(1), ones(1))[0]
     torch.testing.assert_close(matrix @ matrix @ matrix, torch.eye(3), atol=1e-5, rtol=0)
     assert sorted(matrix.flatten().round(decimals=4).abs().tolist()) == [0.0] * 6 + [1.0] * 3
 
 
-def test_saturation_scales_the_distance_from_grey_and_contrast_everything():
-    colours = torch.rand(5, 3, generator=stream())
-    grey = colours.mean(1, keepdim=True)
-    less = colours @ colour_matrix(torch.zeros(1), torch.tensor([0.5]), ones(1))[0].mT
-    torch.testing.assert_close(less, grey + 0.5 * (colours - grey))
-    more = colours @ colour_matrix(torch.zeros(1), ones(1), torch.tensor([1.5]))[0].mT
-    torch.testing.assert_close(more, 1.5 * colours)
+def test_saturation_scales_the_distance_from_gray_and_contrast_everything():
+    colors = torch.rand(5, 3, generator=stream())
+    gray = colors.mean(1, keepdim=True)
+    less = colors @ color_matrix(torch.zeros(1), torch.tensor([0.5]), ones(1))[0].mT
+    torch.testing.assert_close(less, gray + 0.5 * (colors - gray))
+    more = colors @ color_matrix(torch.zeros(1), ones(1), torch.tensor([1.5]))[0].mT
+    torch.testing.assert_close(more, 1.5 * colors)
 
 
-def test_colours_stay_where_strength_or_chance_is_zero():
+def test_colors_stay_where_strength_or_chance_is_zero():
     images, draws = torch.rand(4, 3, 5, 5, generator=stream()), torch.rand(4, 5, generator=stream(1))
-    torch.testing.assert_close(change_colour(images, draws, strength=0.0), images)
-    torch.testing.assert_close(change_colour(images, draws, strength=1.0, chance=0.0), images)
+    torch.testing.assert_close(change_color(images, draws, strength=0.0), images)
+    torch.testing.assert_close(change_color(images, draws, strength=1.0, chance=0.0), images)
 
 
 def test_about_a_share_of_the_images_changes_and_each_by_its_own_draws():
     images, draws = torch.rand(400, 3, 2, 2, generator=stream()), torch.rand(400, 5, generator=stream(1))
-    changed = change_colour(images, draws, strength=1.0, chance=0.4)
+    changed = change_color(images, draws, strength=1.0, chance=0.4)
     share = ((changed - images).abs().amax((1, 2, 3)) > 1e-4).float().mean()
     assert 0.3 < share < 0.5
-    torch.testing.assert_close(change_colour(images[7:9], draws[7:9], 1.0, 0.4), changed[7:9])
+    torch.testing.assert_close(change_color(images[7:9], draws[7:9], 1.0, 0.4), changed[7:9])
 
 
-def test_the_middle_grey_moves_by_brightness_alone():
+def test_the_middle_gray_moves_by_brightness_alone():
     draws = torch.rand(64, 5, generator=stream())
-    moved = change_colour(torch.full((64, 3, 1, 1), 0.5), draws, strength=1.0)[:, 0, 0, 0]
+    moved = change_color(torch.full((64, 3, 1, 1), 0.5), draws, strength=1.0)[:, 0, 0, 0]
     torch.testing.assert_close(moved, 0.5 + 0.2 * (2 * draws[:, 3] - 1))
 
 
-def test_colour_changes_pass_exact_gradients():
+def test_color_changes_pass_exact_gradients():
     images = torch.rand(2, 3, 2, 2, generator=stream(), dtype=torch.float64).requires_grad_()
     draws = torch.rand(2, 5, generator=stream(1), dtype=torch.float64)
-    assert torch.autograd.gradcheck(lambda x: change_colour(x, draws, 1.0), (images,))
+    assert torch.autograd.gradcheck(lambda x: change_color(x, draws, 1.0), (images,))
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.7, 1.0, 1.3, 5.0])

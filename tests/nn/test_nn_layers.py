@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from genstruct.nn.encoder import Encoder
-from genstruct.nn.layers import GAIN, Conv, Linear, ModulatedConv, downsample, leaky, normalise_features, upsample
+from genstruct.nn.layers import GAIN, Conv, Linear, ModulatedConv, downsample, leaky, normalize_features, upsample
 from genstruct.nn.unet import UNet, pad_to_multiple
 
 
@@ -74,11 +74,11 @@ def test_leaky_is_homogeneous():
     assert leaky(torch.tensor(-1.0)).item() == pytest.approx(-0.2 * GAIN)
 
 
-def test_normalised_features_keep_only_their_direction():
+def test_normalized_features_keep_only_their_direction():
     z = torch.randn(5, 16)
-    unit = normalise_features(z)
+    unit = normalize_features(z)
     torch.testing.assert_close(unit.square().mean(1), torch.ones(5), atol=1e-5, rtol=0)
-    torch.testing.assert_close(normalise_features(9 * z), unit)
+    torch.testing.assert_close(normalize_features(9 * z), unit)
 
 
 def test_halving_undoes_the_mean_of_doubling():

@@ -16,8 +16,8 @@ def pytorch3d_index(vertices, faces, camera, size):
 
     v = project(vertices, camera)
     # pytorch3d: x to the left, y up, in [-1, 1] over the shorter side.
-    centre = torch.tensor([size[1], size[0]]) / 2
-    flat = -(v[..., :2] - centre) * 2 / min(size)
+    center = torch.tensor([size[1], size[0]]) / 2
+    flat = -(v[..., :2] - center) * 2 / min(size)
     meshes = Meshes(torch.cat([flat, v[..., 2:]], -1), faces.expand(len(v), -1, -1))
     index, *_ = rasterize_meshes(meshes, size, faces_per_pixel=1, perspective_correct=True)
     index = index[..., 0]

@@ -38,8 +38,8 @@ def join(*parts):
 
 def soup(triangles=60, size=(24, 20), batch=2, seed=0, dtype=torch.float32):
     """Random triangles that overlap, some partly off the screen; no two share a vertex."""
-    centre = random(batch, triangles, 1, 3, seed=seed, dtype=torch.float64)
-    corners = centre + 0.4 * (random(batch, triangles, 3, 3, seed=seed + 1, dtype=torch.float64) - 0.5)
+    center = random(batch, triangles, 1, 3, seed=seed, dtype=torch.float64)
+    corners = center + 0.4 * (random(batch, triangles, 3, 3, seed=seed + 1, dtype=torch.float64) - 0.5)
     scale = torch.tensor([size[1], size[0], 2.0], dtype=torch.float64)
     v = (corners * scale + torch.tensor([0, 0, 1.0], dtype=torch.float64)).flatten(1, 2)
     return v.to(dtype), torch.arange(3 * triangles).view(-1, 3)

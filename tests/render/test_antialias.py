@@ -18,12 +18,12 @@ from genstruct.render.topology import topology
 each_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 
-def coverage(v, faces, size, backend="torch", colours=None, **settings):
-    """The antialiased mask, or colours by part: `colours` has a value for each triangle."""
+def coverage(v, faces, size, backend="torch", colors=None, **settings):
+    """The antialiased mask, or colours by part: `colors` has a value for each triangle."""
     fragments = rasterize(v, faces, size, backend=backend, **settings)
     image = fragments.mask.to(v.dtype)
-    if colours is not None:
-        image = torch.where(fragments.mask, colours[fragments.index.long()][:, None], 0.0).to(v.dtype)
+    if colors is not None:
+        image = torch.where(fragments.mask, colors[fragments.index.long()][:, None], 0.0).to(v.dtype)
     return antialias_silhouettes(image, v, faces, topology(faces), fragments, backend)
 
 
@@ -54,7 +54,7 @@ def test_sides_that_run_between_pixels_have_their_slope(backend):
 
 @each_backend
 @pytest.mark.parametrize("width", [0.1, 0.4, 0.6, 0.9])
-def test_a_bar_thinner_than_a_pixel_has_its_width_and_slope_where_a_centre_sees_it(backend, width):
+def test_a_bar_thinner_than_a_pixel_has_its_width_and_slope_where_a_center_sees_it(backend, width):
     v, faces = rectangle(3.47 - 0.4 * width, 0, 3.47 + 0.6 * width, 12)  # both sides cut pixel 3
     (p,) = checkable(v)
     picture = coverage(p, faces, (12, 10), backend)
@@ -67,7 +67,7 @@ def test_a_bar_thinner_than_a_pixel_has_its_width_and_slope_where_a_centre_sees_
 
 
 @each_backend
-def test_a_bar_that_no_centre_sees_needs_more_samples(backend):
+def test_a_bar_that_no_center_sees_needs_more_samples(backend):
     v, faces = rectangle(3.55, 0, 3.95, 12)
     assert (coverage(v, faces, (12, 10), backend) == 0).all()
     (p,) = checkable(v)
@@ -120,7 +120,7 @@ def test_image_gradients_agree_with_differences_of_a_finely_sampled_picture():
         moved = vertices * (1 + parameters[0]) + parameters[1:]
         mesh = Mesh(moved, faces, uv, None, texture)
         picture = render(mesh, views(1, size), size, background, silhouette=silhouette, samples=samples, normals=False)
-        return (picture.colour * weights).sum()  # linear: squares of coverage would bend within a step
+        return (picture.color * weights).sum()  # linear: squares of coverage would bend within a step
 
     step = 0.25 / (0.42 * 32)
     differences = [loss(o, "none", 16) - loss(-o, "none", 16) for o in torch.eye(4) * step]
@@ -223,11 +223,11 @@ def test_parts_that_pass_through_each_other_blend_where_they_meet(backend):
 
     slope = 0.1
     v, faces = join(sheet(3 - 6.8 * slope, 3 + 5.2 * slope), sheet(3 + 6.8 * slope, 3 - 5.2 * slope))
-    colours = torch.tensor([1.0, 1.0, 0.0, 0.0])
-    picture = coverage(v, faces, (12, 12), backend, colours, orthographic=True)
+    colors = torch.tensor([1.0, 1.0, 0.0, 0.0])
+    picture = coverage(v, faces, (12, 12), backend, colors, orthographic=True)
     torch.testing.assert_close(picture[0, 0, 6].sum(), torch.tensor(6.8), atol=1e-4, rtol=0)
     (p,) = checkable(v)
-    total = coverage(p, faces, (12, 12), backend, colours, orthographic=True)[0, 0, 6].sum()
+    total = coverage(p, faces, (12, 12), backend, colors, orthographic=True)[0, 0, 6].sum()
     (gradient,) = torch.autograd.grad(total, p)
     # The first sheet nearer by dz moves the line by dz / (2 slope), here in each of its corners' shares.
     assert gradient[0, :4, 2].sum().item() == pytest.approx(-1 / (2 * slope), rel=1e-3)
@@ -242,7 +242,7 @@ def test_values_never_leave_the_range_of_the_picture(backend):
 
 
 @each_backend
-def test_what_a_moving_edge_uncovers_has_the_colour_at_the_edge(backend):
+def test_what_a_moving_edge_uncovers_has_the_color_at_the_edge(backend):
     v, faces = rectangle(2.3, 0, 7.3, 12)
     (p,) = checkable(v)
     fragments = rasterize(v, faces, (12, 12), backend=backend)
@@ -262,8 +262,8 @@ def test_gradients_of_the_reference_are_exact(orthographic):
     v, faces = soup(8, (7, 6), batch=1, dtype=torch.float64)
     fragments = rasterize(v, faces, (7, 6), orthographic=orthographic)
     # Each triangle in a colour of its own, where colours continued to an edge are the colours of the pixels.
-    colours = random(1, 2, 8, dtype=torch.float64)[:, :, fragments.index[0].long()] * fragments.mask
-    image, v = checkable(colours, v)
+    colors = random(1, 2, 8, dtype=torch.float64)[:, :, fragments.index[0].long()] * fragments.mask
+    image, v = checkable(colors, v)
     assert torch.autograd.gradcheck(
         lambda i, p: antialias_silhouettes(i, p, faces, topology(faces), fragments, "torch"),
         (image, v),

@@ -15,7 +15,7 @@ from genstruct.render.render import render
 
 SIZE = (40, 40)
 POSE = (0.6, 0.35, 3.0)  # azimuth and elevation (radians), distance (object units)
-each_image = pytest.mark.parametrize("image", ["alpha", "colour"])
+each_image = pytest.mark.parametrize("image", ["alpha", "color"])
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +68,7 @@ def test_pose_comes_back_from_29_degrees_around_17_above_and_a_tenth_of_the_dist
 
 def test_without_gradients_of_silhouettes_the_pose_does_not_come_back():
     assert fit_pose("alpha", (0.5, 0.3, 0.4), silhouette="none") == pytest.approx(0.5)
-    assert fit_pose("colour", (0.5, 0.3, 0.4), silhouette="none") > 0.02
+    assert fit_pose("color", (0.5, 0.3, 0.4), silhouette="none") > 0.02
 
 
 def overlap(mesh, other, *views):
@@ -92,6 +92,6 @@ def test_shape_comes_back_from_eight_views_of_a_ball(image):
     found = descend(loss, start.clone().requires_grad_(), 100, 0.02)
     # Silhouettes of views that were not fitted; then vertices, which only colours can hold in place.
     assert overlap(Mesh(start, true.faces), true, *others) < 0.75
-    assert overlap(Mesh(found, true.faces), true, *others) > (0.98 if image == "colour" else 0.97)
+    assert overlap(Mesh(found, true.faces), true, *others) > (0.98 if image == "color" else 0.97)
     before, after = ((vertices - true.vertices).norm(dim=-1).mean().item() for vertices in (start, found))
-    assert before > 0.19 and after < (0.06 if image == "colour" else 0.15)
+    assert before > 0.19 and after < (0.06 if image == "color" else 0.15)

@@ -44,10 +44,10 @@ def test_pixels_without_a_triangle_are_zero(backend):
 def test_corners_may_count_rows_of_their_own(backend):
     v, faces = soup(size=SIZE)
     fragments = rasterize(v, faces, SIZE, backend=backend)
-    colours = random(1, len(faces), 3)
+    colors = random(1, len(faces), 3)
     flat = torch.arange(len(faces))[:, None].expand(-1, 3).contiguous()  # one row for all corners of a triangle
-    values = interpolate(v, colours, faces, fragments, flat, backend)
-    expected = colours[0, fragments.index.long()] * fragments.mask[:, 0, ..., None]
+    values = interpolate(v, colors, faces, fragments, flat, backend)
+    expected = colors[0, fragments.index.long()] * fragments.mask[:, 0, ..., None]
     torch.testing.assert_close(values, expected.permute(0, 3, 1, 2))
 
 

@@ -33,9 +33,9 @@ def test_an_empty_stack_leaves_the_background():
 
 @pytest.mark.parametrize(("alpha", "wins"), [(0.0, 0), (1.0, 1)])
 def test_empty_layers_are_invisible_and_full_ones_hide_what_is_below(alpha, wins):
-    background, colour = pictures(seed=1), pictures(seed=2)
-    picture = composite(background, [Layer(colour, torch.full_like(colour[:, :1], alpha))])
-    torch.testing.assert_close(picture, (background, colour)[wins])
+    background, color = pictures(seed=1), pictures(seed=2)
+    picture = composite(background, [Layer(color, torch.full_like(color[:, :1], alpha))])
+    torch.testing.assert_close(picture, (background, color)[wins])
 
 
 def test_two_layers_follow_the_over_operator():
@@ -55,8 +55,8 @@ def test_a_composite_of_values_in_range_stays_in_range():
 
 
 def test_composite_has_exact_gradients():
-    background, colour, alpha = checkable(pictures(), pictures(seed=1), pictures(channels=1, seed=2))
-    assert torch.autograd.gradcheck(lambda b, c, a: composite(b, [Layer(c, a)]), (background, colour, alpha))
+    background, color, alpha = checkable(pictures(), pictures(seed=1), pictures(channels=1, seed=2))
+    assert torch.autograd.gradcheck(lambda b, c, a: composite(b, [Layer(c, a)]), (background, color, alpha))
 
 
 # Moving
@@ -103,7 +103,7 @@ def test_a_whole_shift_keeps_the_kind_of_number():
     assert moved[0, 0].tolist() == [[0, 0, 1, 2], [0, 4, 5, 6], [0, 8, 9, 10]]
 
 
-def test_half_a_pixel_averages_neighbours():
+def test_half_a_pixel_averages_neighbors():
     layer = torch.tensor([0.0, 1.0, 0.0, 0.0]).view(1, 1, 1, 4)
     torch.testing.assert_close(shift(layer, torch.tensor([[0.5, 0.0]])).flatten(), torch.tensor([0.0, 0.5, 0.5, 0.0]))
 
@@ -131,8 +131,8 @@ def test_enlarging_is_bilinear_lookup(fill, scale):
     layer, offset = pictures(), torch.tensor([[0.3, -9.4], [1.6, 0.7]], dtype=torch.float64)
     sizes = torch.tensor([7.0, 5.0], dtype=torch.float64)
     x, y = (torch.arange(n, dtype=torch.float64) + 0.5 - n / 2 for n in (7, 5))
-    centred = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
-    grid = (centred - offset[:, None, None]) / scale * 2 / sizes
+    centered = torch.stack(torch.meshgrid(x, y, indexing="xy"), -1)
+    grid = (centered - offset[:, None, None]) / scale * 2 / sizes
     mode = "zeros" if fill == "zero" else "border"
     expected = F.grid_sample(layer, grid, padding_mode=mode, align_corners=False)
     torch.testing.assert_close(affine(layer, offset, torch.full((2,), scale, dtype=torch.float64), fill), expected)
@@ -148,7 +148,7 @@ def test_shrinking_to_a_whole_part_is_resizing_with_a_filter(parts):
     torch.testing.assert_close(middle[..., 1:-1, 1:-1], expected[..., 1:-1, 1:-1])
 
 
-def test_fine_stripes_shrink_to_grey():
+def test_fine_stripes_shrink_to_gray():
     stripes = (torch.arange(64) % 2).float().expand(1, 1, 64, 64).contiguous()
     for scale in (0.45, 0.3, 0.11):
         small = affine(stripes, torch.tensor([[0.2, 0.6]]), torch.tensor([scale]), "replicate")
@@ -168,7 +168,7 @@ def test_a_shrunk_picture_keeps_its_mass_inside_and_its_border_beyond(scale):
     assert small.sum().item() == pytest.approx(256 * scale**2, rel=0.1 if scale > 0.01 else 3)
 
 
-def test_doubling_spreads_the_centre_over_the_whole_picture():
+def test_doubling_spreads_the_center_over_the_whole_picture():
     layer = torch.zeros(1, 1, 4, 4, dtype=torch.float64)
     layer[..., 1:3, 1:3] = 1
     grown = affine(layer, torch.zeros(1, 2, dtype=torch.float64), torch.tensor([2.0], dtype=torch.float64))

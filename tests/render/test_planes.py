@@ -233,12 +233,12 @@ FACING, TURN = Plane.facing(0.0, 0.0), torch.eye(3)[None]
 
 
 @pytest.mark.parametrize("bad", [torch.nan, torch.inf])
-@pytest.mark.parametrize("name", ["plane.normal", "plane.centre", "rotation", "camera", "intrinsics"])
+@pytest.mark.parametrize("name", ["plane.normal", "plane.center", "rotation", "camera", "intrinsics"])
 def test_numbers_that_are_none_are_found(name, bad):
     camera, one = Camera.orbit(0.0, 0.0, 3.0, 8.0, (4, 4)), torch.ones(1)
-    parts = {"plane.normal": FACING.normal, "plane.centre": torch.zeros(1, 3), "rotation": TURN}
+    parts = {"plane.normal": FACING.normal, "plane.center": torch.zeros(1, 3), "rotation": TURN}
     parts |= {"camera": camera.world_to_camera, "intrinsics": camera.intrinsics}
     parts[name] = parts[name] + bad * one
-    plane = Plane(parts["plane.normal"], parts["plane.centre"])
+    plane = Plane(parts["plane.normal"], parts["plane.center"])
     with pytest.raises(ShapeError, match=f"{name} .* must be finite"):
         warp_plane(torch.zeros(1, 3, 4, 4), plane, parts["rotation"], Camera(parts["camera"], parts["intrinsics"]))

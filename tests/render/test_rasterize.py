@@ -17,7 +17,7 @@ each_backend = pytest.mark.parametrize("backend", BACKENDS)
 
 
 @each_backend
-def test_a_rectangle_covers_the_pixel_centres_inside_it(backend):
+def test_a_rectangle_covers_the_pixel_centers_inside_it(backend):
     v, faces = rectangle(1.4, 2.0, 5.6, 4.0)
     fragments = rasterize(v, faces, (6, 8), backend=backend)
     expected = torch.zeros(6, 8, dtype=torch.bool)
@@ -27,7 +27,7 @@ def test_a_rectangle_covers_the_pixel_centres_inside_it(backend):
 
 
 @each_backend
-def test_a_pixel_centre_on_a_shared_edge_belongs_to_one_triangle(backend):
+def test_a_pixel_center_on_a_shared_edge_belongs_to_one_triangle(backend):
     # All vertices, and so most edges, on pixel centres: a fan of 8 triangles around (4.5, 4.5).
     ring = [[8, 4], [8, 8], [4, 8], [0, 8], [0, 4], [0, 0], [4, 0], [8, 0]]
     points = torch.tensor([[4, 4], *ring], dtype=torch.float32) + 0.5

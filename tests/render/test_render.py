@@ -15,7 +15,7 @@ from genstruct.geometry.camera import Camera
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import icosphere, plane
 from genstruct.render.backends import choose
-from genstruct.render.render import GREY, Look, render
+from genstruct.render.render import GRAY, Look, render
 from genstruct.render.shading import DirectionalLight
 
 SIZE = (16, 16)
@@ -37,14 +37,14 @@ def test_a_square_covers_the_pixels_it_should():
     assert torch.equal(out.index[0] >= 0, out.alpha[0, 0] > 0)
     torch.testing.assert_close(out.depth[0, 0, 8, 8], torch.tensor(2.0))
     torch.testing.assert_close(out.normal[0, :, 8, 8], torch.tensor([0.0, 0.0, 1.0]))
-    assert out.colour[0, :, 8, 8].tolist() == pytest.approx([GREY] * 3)
-    assert (out.colour[0, :, 0, 0] == 0).all()
+    assert out.color[0, :, 8, 8].tolist() == pytest.approx([GRAY] * 3)
+    assert (out.color[0, :, 0, 0] == 0).all()
 
 
 def test_the_texture_is_seen_upright_and_not_mirrored():
     texture = torch.zeros(1, 3, 2, 2)
     texture[0, 0, 0, 0] = texture[0, 1, 0, 1] = texture[0, 2, 1, 0] = 1  # red upper left, green right of it, blue below
-    out = render(square(texture), FRONT, SIZE).colour[0]
+    out = render(square(texture), FRONT, SIZE).color[0]
     assert out[:, 5, 5].tolist() == [1, 0, 0] and out[:, 5, 10].tolist() == [0, 1, 0]
     assert out[:, 10, 5].tolist() == [0, 0, 1]
 
@@ -68,7 +68,7 @@ def test_moving_camera_and_mesh_together_changes_nothing(silhouette):
         render(Mesh(v, faces, uv, None, picture().double()).to(dtype=torch.float64), c, SIZE, silhouette=silhouette)
         for v, c in ((vertices.double(), camera), (vertices.double() @ turn.T, rotated))
     )
-    torch.testing.assert_close(first.colour, second.colour)
+    torch.testing.assert_close(first.color, second.color)
     torch.testing.assert_close(first.normal, (second.normal.movedim(1, -1) @ turn).movedim(-1, 1))
 
 
@@ -79,26 +79,26 @@ def test_a_batch_of_one_is_shared_by_cameras_textures_and_backgrounds():
     out = render(shared, FRONT, SIZE, picture(16, 16, seed=3))
     for n in range(2):
         one = Mesh(mesh.vertices, mesh.faces, mesh.uv, mesh.uv_faces, textures[n : n + 1])
-        torch.testing.assert_close(out.colour[n : n + 1], render(one, FRONT, SIZE, picture(16, 16, seed=3)).colour)
+        torch.testing.assert_close(out.color[n : n + 1], render(one, FRONT, SIZE, picture(16, 16, seed=3)).color)
 
 
 def test_where_nothing_is_seen_the_background_is():
     away = Camera.look_at(torch.tensor([[0.0, 0, 2]]), torch.tensor([[0.0, 0, 9]]), 16.0, SIZE)
     below = picture(16, 16)
     out = render(square(), away, SIZE, below)
-    assert torch.equal(out.colour, below) and out.alpha.sum() == 0 and (out.index == -1).all()
+    assert torch.equal(out.color, below) and out.alpha.sum() == 0 and (out.index == -1).all()
 
 
 def test_a_larger_background_is_cropped_by_viewpoint():
     below = picture(16, 48)
-    assert torch.equal(render(square(side=0.01), FRONT, SIZE, below, silhouette="none").colour[..., 0], below[..., 16])
+    assert torch.equal(render(square(side=0.01), FRONT, SIZE, below, silhouette="none").color[..., 0], below[..., 16])
 
 
 def test_light_falls_from_its_direction():
     ones = torch.ones(1, 3)
     light = DirectionalLight(0 * ones, ones, torch.tensor([[1.0, 0.0, 0.0]]))
     vertices, faces = ball(3)
-    out = render(Mesh(vertices, faces), FRONT, SIZE, look=Look(light=light)).colour[0, 0]
+    out = render(Mesh(vertices, faces), FRONT, SIZE, look=Look(light=light)).color[0, 0]
     assert out[8, 12] > 0.3 and out[8, 3] == 0  # +x is right, seen from the front
 
 
@@ -113,7 +113,7 @@ def test_more_samples_find_parts_thinner_than_a_pixel():
 def test_the_pyramid_keeps_fine_textures_from_aliasing():
     stripes = (torch.arange(256) % 2).float().expand(1, 3, 256, 256).contiguous()
     inner = (slice(None), slice(None), slice(5, 11), slice(5, 11))
-    smooth = render(square(stripes), FRONT, SIZE, look=Look(mipmap=True)).colour[inner]
+    smooth = render(square(stripes), FRONT, SIZE, look=Look(mipmap=True)).color[inner]
     torch.testing.assert_close(smooth, torch.full_like(smooth, 0.5))
 
 
@@ -122,7 +122,7 @@ def test_margins_use_the_pyramid_too():
     out = render(square(stripes), FRONT, SIZE, look=Look(mipmap=True), silhouette="margin")
     outside = (out.index < 0) & (out.alpha[:, 0] > 0.1)
     assert outside.sum() >= 32
-    shown = (out.colour / out.alpha.clamp(min=0.1))[outside[:, None].expand_as(out.colour)]
+    shown = (out.color / out.alpha.clamp(min=0.1))[outside[:, None].expand_as(out.color)]
     torch.testing.assert_close(shown, torch.full_like(shown, 0.5), atol=0.02, rtol=0)
 
 
@@ -135,7 +135,7 @@ def test_gradients_reach_everything_and_are_finite(silhouette):
     camera = Camera.orbit(azimuth, 0.2, 3.0, 18.0, SIZE)
     scene = Mesh(vertices, mesh.faces, mesh.uv, mesh.uv_faces, texture)
     out = render(scene, camera, SIZE, below, Look(light=light), silhouette)
-    (out.colour.square().sum() + out.alpha.square().sum()).backward()
+    (out.color.square().sum() + out.alpha.square().sum()).backward()
     for tensor in (vertices, texture, below, ambient, azimuth):
         assert tensor.grad.isfinite().all() and tensor.grad.abs().sum() > 0
 
@@ -145,9 +145,9 @@ def test_autocast_does_not_change_the_picture():
     with torch.autocast("cpu", torch.bfloat16):
         cast = render(Mesh(vertices, faces), views(1, SIZE), SIZE)
     plain = render(Mesh(vertices, faces), views(1, SIZE), SIZE)
-    assert cast.colour.dtype == torch.float32
+    assert cast.color.dtype == torch.float32
     assert torch.equal(cast.index, plain.index)
-    torch.testing.assert_close(cast.colour, plain.colour)
+    torch.testing.assert_close(cast.color, plain.color)
 
 
 BAD = {
@@ -212,7 +212,7 @@ def test_values_that_are_no_numbers_are_found_where_they_are(name, bad):
 
 def test_light_that_is_no_number_is_found():
     ones = torch.ones(1, 3)
-    with pytest.raises(ShapeError, match=r"light.colour \[1, 3\] must be finite"):
+    with pytest.raises(ShapeError, match=r"light.color \[1, 3\] must be finite"):
         render(square(), FRONT, SIZE, look=Look(DirectionalLight(ones, ones * math.nan, ones)))
 
 
@@ -243,14 +243,14 @@ def test_an_empty_batch_gives_empty_pictures(backend):
     for mesh, camera in ((square(picture())[:0], FRONT[:0]), (square()[:0], FRONT), (square(picture()), FRONT[:0])):
         for silhouette in ("edges", "margin"):
             out = render(mesh, camera, SIZE, silhouette=silhouette, backend=backend)
-            assert out.colour.shape == (0, 3, 16, 16) and out.index.shape == (0, 16, 16)
+            assert out.color.shape == (0, 3, 16, 16) and out.index.shape == (0, 16, 16)
 
 
 def test_a_mesh_without_triangles_is_background_with_everything_wanted():
     ones, below = torch.ones(1, 3), picture(16, 16)
     empty = replace(square(picture()), faces=torch.zeros(0, 3, dtype=torch.long), uv_faces=None)
     out = render(empty, FRONT, SIZE, below, Look(DirectionalLight(ones, ones, ones), mipmap=True))
-    assert torch.equal(out.colour, below) and out.alpha.sum() == 0
+    assert torch.equal(out.color, below) and out.alpha.sum() == 0
 
 
 def test_an_absent_backend_says_what_to_install(monkeypatch):

@@ -20,9 +20,9 @@ def directions(count=400):
     return unit[None], polar.sin() * (torch.pi / count) ** 2
 
 
-def light(ambient=0.2, colour=0.6, direction=(0.0, 0.0, 2.0), dtype=torch.float64):
-    grey = torch.ones(1, 3, dtype=dtype)
-    return DirectionalLight(ambient * grey, colour * grey, torch.tensor([direction], dtype=dtype))
+def light(ambient=0.2, color=0.6, direction=(0.0, 0.0, 2.0), dtype=torch.float64):
+    gray = torch.ones(1, 3, dtype=dtype)
+    return DirectionalLight(ambient * gray, color * gray, torch.tensor([direction], dtype=dtype))
 
 
 def facing(*normal, dtype=torch.float64):
@@ -54,14 +54,14 @@ def test_harmonics_of_degree_one_light_like_a_linear_ramp():
     torch.testing.assert_close(rgb_to_linear_rgb(found), (0.5 + 0.25 * unit[:, 2:]).expand_as(unit))
 
 
-def test_full_white_light_leaves_colours_as_they_are():
+def test_full_white_light_leaves_colors_as_they_are():
     albedo = random(2, 3, 4, 5, dtype=torch.float64)
     normal = F.normalize(random(2, 3, 4, 5, seed=1, dtype=torch.float64) - 0.5, dim=1)
     torch.testing.assert_close(shade(albedo, normal, light(1.0, 0.0)), albedo)
 
 
 @pytest.mark.parametrize(("albedo", "light_of", "shown"), [(1.0, 0.18, 0.4614), (0.5, 1.0, 0.5), (0.5, 0.1, 0.1576)])
-def test_colours_are_those_of_the_standard_curve(albedo, light_of, shown):
+def test_colors_are_those_of_the_standard_curve(albedo, light_of, shown):
     # 18 % grey is at 46.1 % sRGB; 50 % sRGB is 21.4 % of the light, a tenth of which is at 15.8 %.
     values = torch.full((1, 3, 1, 1), albedo, dtype=torch.float64)
     found = shade(values, facing(0.0, 0.0, 1.0), light(light_of, 0.0))
@@ -69,13 +69,13 @@ def test_colours_are_those_of_the_standard_curve(albedo, light_of, shown):
 
 
 def test_shading_has_exact_gradients():
-    albedo, ambient, colour = random(1, 3, 2, 2, dtype=torch.float64), random(1, 3).double(), random(1, 3).double()
+    albedo, ambient, color = random(1, 3, 2, 2, dtype=torch.float64), random(1, 3).double(), random(1, 3).double()
     normal = F.normalize(random(1, 3, 2, 2, seed=2, dtype=torch.float64) - 0.3, dim=1)
     direction, coefficients = random(1, 3, seed=3).double(), random(1, 9, 3, seed=4).double() * 0.1
     coefficients[:, 0] += 1
     assert torch.autograd.gradcheck(
         lambda a, n, *lights: shade(a, n, DirectionalLight(*lights)),
-        checkable(albedo * 0.5, normal, ambient * 0.5, colour * 0.5, direction),
+        checkable(albedo * 0.5, normal, ambient * 0.5, color * 0.5, direction),
     )
     assert torch.autograd.gradcheck(
         lambda a, n, c: shade(a, n, HarmonicLight(c)), checkable(albedo * 0.5, normal, coefficients)

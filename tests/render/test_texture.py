@@ -84,7 +84,7 @@ def test_the_level_is_the_logarithm_of_texels_in_a_pixel(texels, expected):
     torch.testing.assert_close(level, torch.full_like(level, expected))
 
 
-def test_fine_stripes_become_grey_in_the_pyramid_and_alias_without():
+def test_fine_stripes_become_gray_in_the_pyramid_and_alias_without():
     stripes = (torch.arange(128) % 2).float().expand(1, 1, 128, 128).contiguous()
     uv, fragments, level = screen(128)
     torch.testing.assert_close(sample_texture(stripes, uv, fragments, level), torch.full((1, 1, 16, 16), 0.5))
@@ -99,7 +99,7 @@ def test_the_pyramid_of_any_size_goes_down_to_the_mean(size):
     torch.testing.assert_close(top, (texture.mean((2, 3), keepdim=True) * fragments.mask).expand_as(top))
 
 
-def test_fine_stripes_of_an_odd_number_become_grey_too():
+def test_fine_stripes_of_an_odd_number_become_gray_too():
     stripes = (torch.arange(127) % 2).float().expand(1, 1, 127, 127).contiguous()
     uv, fragments, level = screen(127)
     found = sample_texture(stripes, uv, fragments, level)[:, :, :, 1:-1]

@@ -87,8 +87,8 @@ def test_on_cuda_pictures_and_gradients_are_those_of_the_reference(dtype):
         mesh = Mesh(points, faces.cuda(), uv.cuda(), None, texture)
         camera = views(4, (64, 64), dtype=dtype).to("cuda")
         picture = render(mesh, camera, (64, 64), look=Look(light=Light()), backend=backend)
-        gradients = torch.autograd.grad((picture.colour * weights).sum(), (points, texture))
-        results.append([picture.colour, picture.alpha, *gradients])
+        gradients = torch.autograd.grad((picture.color * weights).sum(), (points, texture))
+        results.append([picture.color, picture.alpha, *gradients])
     close = {"rtol": 1e-3, "atol": 1e-3} if dtype == torch.float32 else {}
     for ours, reference in zip(*results, strict=True):
         torch.testing.assert_close(ours, reference, **close)

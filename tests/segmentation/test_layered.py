@@ -9,12 +9,12 @@ from tiny_perturbed import GENERATOR
 
 from genstruct.errors import GenstructError
 from genstruct.segmentation.config import ObjectiveConfig
-from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, Mixing, centre_prior, to_colour
+from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, Mixing, center_prior, to_color
 from genstruct.segmentation.pairs import PairConfig, make_pairs, to_bytes, usable
 from genstruct.segmentation.starts import health_score
 from genstruct.train.randomness import Draws
 
-ANYTHING = PairConfig(count=23, minimum_area=0.0, maximum_area=1.0, grey=10.0, border=1.0)
+ANYTHING = PairConfig(count=23, minimum_area=0.0, maximum_area=1.0, gray=10.0, border=1.0)
 
 
 @pytest.fixture
@@ -137,9 +137,9 @@ def test_a_prior_is_added_to_the_logits_alone(generator):
     assert torch.equal(pushed.background, plain.background) and torch.equal(pushed.foreground, plain.foreground)
 
 
-def test_colours_are_half_for_nothing_and_end_at_black_and_white():
+def test_colors_are_half_for_nothing_and_end_at_black_and_white():
     values = torch.tensor([-50.0, 0.0, 50.0]).view(1, 3, 1, 1)
-    assert to_colour(values).flatten().tolist() == [0.0, 0.5, 1.0]
+    assert to_color(values).flatten().tolist() == [0.0, 0.5, 1.0]
 
 
 # Scenes with known masks
@@ -159,8 +159,8 @@ def boxes(*corners, value=1.0, size=16):
     return masks
 
 
-def test_the_filter_drops_small_large_grey_and_framed_masks(generator):
-    config = PairConfig(count=1, minimum_area=0.1, maximum_area=0.6, grey=0.3, border=0.2)
+def test_the_filter_drops_small_large_gray_and_framed_masks(generator):
+    config = PairConfig(count=1, minimum_area=0.1, maximum_area=0.6, gray=0.3, border=0.2)
     masks = torch.cat(
         [
             boxes((4, 4, 12, 12)),  # a quarter of the picture
@@ -201,7 +201,7 @@ def test_a_generator_without_usable_masks_is_told_after_a_few_thousand_samples(g
 
 def test_pairs_of_a_generator_in_training_are_made_with_the_prior_it_is_used_to(generator):
     without, _ = make_pairs(generator, 16, ANYTHING, seed=0, batch=50)
-    prior, _ = make_pairs(generator, 16, ANYTHING, seed=0, batch=50, prior=centre_prior(16, 8.0, 0.25, "cpu"))
+    prior, _ = make_pairs(generator, 16, ANYTHING, seed=0, batch=50, prior=center_prior(16, 8.0, 0.25, "cpu"))
     middle = (slice(None), slice(7, 9), slice(7, 9))
     assert prior.masks[middle].mean() > without.masks[middle].mean() + 60
     assert prior.masks[:, 0, 0].mean() < without.masks[:, 0, 0].mean() - 60
@@ -241,11 +241,11 @@ def test_separated_varied_layers_are_healthy_and_each_degenerate_answer_is_not(g
     assert score(with_masks(generator, varied * 0.5)) < 0.5 * healthy  # grey
 
 
-def test_an_early_start_is_judged_with_the_centre_prior_it_was_trained_with(generator):
+def test_an_early_start_is_judged_with_the_center_prior_it_was_trained_with(generator):
     masks = boxes((2, 2, 9, 9), (7, 7, 14, 14), (2, 7, 9, 14), (7, 2, 14, 9))
     scene = with_masks(generator, 0.03 + 0.94 * masks)
-    early = replace(scene, logits=scene.logits - centre_prior(16, 4.0, 0.25, "cpu"))  # what it learns is the rest
-    prior = {"centre": 8.0, "centre_until": 0.2}
+    early = replace(scene, logits=scene.logits - center_prior(16, 4.0, 0.25, "cpu"))  # what it learns is the rest
+    prior = {"center": 8.0, "center_until": 0.2}
     assert score(early, 0.1, **prior) == pytest.approx(score(scene), rel=1e-5)
     assert score(early, 0.2, **prior) < 0.9 * score(scene)
-    assert score(early, 0.1, centre=0.0) == score(early)
+    assert score(early, 0.1, center=0.0) == score(early)

@@ -12,7 +12,7 @@ from genstruct.losses.adversarial import Objective
 from genstruct.losses.mask import information_leak, total_variation
 from genstruct.render.layers import shift_whole
 from genstruct.segmentation import perturbed
-from genstruct.segmentation.layered import Scene, centre_prior
+from genstruct.segmentation.layered import Scene, center_prior
 from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.train.method import Phase
 
@@ -110,31 +110,31 @@ def test_the_published_penalty_is_that_of_wgan_gp():
 # Schedules
 
 
-def test_the_centre_prior_decays_to_nothing():
-    method = PerturbedSegmentation(settings(centre=3.0, centre_until=0.5))
-    torch.testing.assert_close(method._prior(step_at(0)), centre_prior(8, 3.0, 0.25, "cpu"))
-    torch.testing.assert_close(method._prior(step_at(20)), centre_prior(8, 1.5, 0.25, "cpu"))
+def test_the_center_prior_decays_to_nothing():
+    method = PerturbedSegmentation(settings(center=3.0, center_until=0.5))
+    torch.testing.assert_close(method._prior(step_at(0)), center_prior(8, 3.0, 0.25, "cpu"))
+    torch.testing.assert_close(method._prior(step_at(20)), center_prior(8, 1.5, 0.25, "cpu"))
     assert method._prior(step_at(40)) == 0.0
-    assert PerturbedSegmentation(settings(centre=0.0))._prior(step_at(0)) == 0.0
-    assert PerturbedSegmentation(settings(centre_until=0.0))._prior(step_at(0)) == 0.0
+    assert PerturbedSegmentation(settings(center=0.0))._prior(step_at(0)) == 0.0
+    assert PerturbedSegmentation(settings(center_until=0.0))._prior(step_at(0)) == 0.0
 
 
-def test_the_centre_prior_favours_the_middle_and_is_about_even_in_all():
-    prior = centre_prior(32, 2.0, 0.25, "cpu")[0, 0]
+def test_the_center_prior_favours_the_middle_and_is_about_even_in_all():
+    prior = center_prior(32, 2.0, 0.25, "cpu")[0, 0]
     assert prior[16, 16].item() == pytest.approx(2, abs=0.05)
     assert prior[0, 0].item() == pytest.approx(-1, abs=0.1)
     assert prior.mean().abs() < 0.1
     torch.testing.assert_close(prior, prior.flip(0).mT)
 
 
-def test_binarisation_rises_between_its_two_ends():
-    config = settings(binarise=2.0, binarise_from=0.25, binarise_until=0.75, saturation=0.0, leak=0.0)
+def test_binarization_rises_between_its_two_ends():
+    config = settings(binarize=2.0, binarize_from=0.25, binarize_until=0.75, saturation=0.0, leak=0.0)
     config = replace(config, objective=replace(config.objective, area_weight=0.0, border=0.0))
     method = PerturbedSegmentation(config)
     scene = method._scene(step_at(0))
-    grey = torch.minimum(scene.mask, 1 - scene.mask).mean().item()
+    gray = torch.minimum(scene.mask, 1 - scene.mask).mean().item()
     values = [method._structure(scene, step_at(images))[0].item() for images in (0, 20, 40, 60, 80)]
-    assert values == pytest.approx([0, 0, grey, 2 * grey, 2 * grey])
+    assert values == pytest.approx([0, 0, gray, 2 * gray, 2 * gray])
 
 
 def test_the_information_leak_term_has_a_share_of_its_weight_early_on():
@@ -157,7 +157,7 @@ def test_total_variation_can_be_asked_for():
 
 
 def test_structure_terms_are_weighted_sums():
-    config = settings(minimum_area=0.5, area_weight=3.0, border=5.0, border_width=0.25, binarise=0.0, leak=0.0)
+    config = settings(minimum_area=0.5, area_weight=3.0, border=5.0, border_width=0.25, binarize=0.0, leak=0.0)
     method = PerturbedSegmentation(replace(config, objective=replace(config.objective, saturation=7.0)))
     mask = torch.zeros(8, 1, 8, 8)
     mask[..., 2:4] = 1  # a stripe from top to bottom: 1/4 of the picture, 8 of the 48 pixels of a frame of 2
@@ -166,9 +166,9 @@ def test_structure_terms_are_weighted_sums():
     assert loss.item() == pytest.approx(3 * 0.25 + 5 * 8 / 48 + 7 * 0.5, rel=1e-5)
 
 
-def test_area_and_binarisation_look_at_the_shifted_mask_where_asked():
-    asked = settings(minimum_area=0.5, area_weight=3.0, binarise=1.0, border=5.0, leak=0.0, saturation=0.0)
-    asked = replace(asked, objective=replace(asked.objective, binarise_until=0.0))
+def test_area_and_binarization_look_at_the_shifted_mask_where_asked():
+    asked = settings(minimum_area=0.5, area_weight=3.0, binarize=1.0, border=5.0, leak=0.0, saturation=0.0)
+    asked = replace(asked, objective=replace(asked.objective, binarize_until=0.0))
     before, after = (
         PerturbedSegmentation(replace(asked, objective=replace(asked.objective, shifted_mask=shifted)))
         for shifted in (False, True)
@@ -271,24 +271,24 @@ def test_real_images_show_a_window_of_a_larger_frame():
     assert found.any(1).all() and len({tuple(row.nonzero().flatten().tolist()) for row in found}) > 2
 
 
-def test_real_and_made_images_get_the_very_same_colour_change():
-    method = PerturbedSegmentation(perturbing(settings(), colour=1.0, colour_chance=1.0))
+def test_real_and_made_images_get_the_very_same_color_change():
+    method = PerturbedSegmentation(perturbing(settings(), color=1.0, color_chance=1.0))
     step, images = step_at(GROWN), batch().images
     assert torch.equal(method._seen(images, step), method._seen(images.clone(), step))
     assert not torch.equal(method._seen(images, step), images)
-    plain = PerturbedSegmentation(perturbing(settings(), colour=0.0))
+    plain = PerturbedSegmentation(perturbing(settings(), color=0.0))
     assert plain._seen(images, step) is images
 
 
 def test_real_and_made_images_are_moved_and_mirrored_alike_and_only_where_asked():
     step, images = step_at(GROWN), batch().images
     for asked in ({"translation": 0.25, "translation_chance": 1.0}, {"mirror": 0.5}):
-        method = PerturbedSegmentation(perturbing(settings(), colour=0.0, **asked))
+        method = PerturbedSegmentation(perturbing(settings(), color=0.0, **asked))
         seen = method._seen(images, step)
         assert torch.equal(seen, method._seen(images.clone(), step))
         assert (seen != images).any() and set(seen.flatten().tolist()) <= set(images.flatten().tolist())
     assert (seen != images).any(3).any(2).any(1).sum() < len(images)  # some are mirrored, some not
-    rest = PerturbedSegmentation(perturbing(settings(), colour=0.0, **asked))._seen(
+    rest = PerturbedSegmentation(perturbing(settings(), color=0.0, **asked))._seen(
         images[4:], step_at(GROWN, first=4, count=4)
     )
     assert torch.equal(rest, seen[4:])  # a rank with the second half of the batch

@@ -73,7 +73,7 @@ def test_levels_grow_in_when_their_time_has_come(tmp_path):
     assert not torch.equal(new, before)
 
 
-def test_masks_that_vanish_fill_or_frame_the_picture_are_an_ailment_once_layers_can_have_formed():
+def test_masks_that_vanish_fill_or_frame_the_picture_are_a_collapse_once_layers_can_have_formed():
     method = PerturbedSegmentation(settings(minimum_area=0.1))
     healthy = {"mask_area": 0.2, "mask_border": 0.1}
     early, late = step_at(9_000, total=20_000), step_at(15_000, total=20_000)
@@ -82,10 +82,10 @@ def test_masks_that_vanish_fill_or_frame_the_picture_are_an_ailment_once_layers_
         ({"mask_area": 0.97}, "masks cover 0.970 of the picture"),
         ({"mask_border": 0.8}, "changed places"),
     ):
-        assert reason in method.ailment(healthy | change, late)
-        assert method.ailment(healthy | change, early) is None
-    assert method.ailment(healthy, late) is None
-    assert method.ailment({}, late) is None
+        assert reason in method.collapse_reason(healthy | change, late)
+        assert method.collapse_reason(healthy | change, early) is None
+    assert method.collapse_reason(healthy, late) is None
+    assert method.collapse_reason({}, late) is None
 
 
 def test_rates_fall_after_growth_and_over_the_last_third():

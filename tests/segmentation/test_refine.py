@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from genstruct.errors import ShapeError
-from genstruct.segmentation.contrast import NEIGHBOURS, contrast_weights, smooth_regions
+from genstruct.segmentation.contrast import NEIGHBORS, contrast_weights, smooth_regions
 from genstruct.segmentation.palette import CHROMA, Palette, perceptual, texture
 from genstruct.segmentation.refine import best_threshold, judge_thresholds, refine, refine_and_judge, strict_threshold
 
@@ -36,13 +36,13 @@ def iou(a: torch.Tensor, b: torch.Tensor) -> float:
     return float(((a & b).sum((1, 2, 3)) / (a | b).sum((1, 2, 3))).mean())
 
 
-def test_colours_restore_an_outline_that_the_network_never_saw() -> None:
+def test_colors_restore_an_outline_that_the_network_never_saw() -> None:
     images, masks = scene()
     assert iou(weak(masks), masks) < 0.8
     assert iou(refine(images, weak(masks)), masks) > 0.97
 
 
-def test_without_a_difference_in_colour_the_mask_of_the_network_stays() -> None:
+def test_without_a_difference_in_color_the_mask_of_the_network_stays() -> None:
     images, masks = scene(separation=0)
     before, after = iou(weak(masks), masks), iou(refine(images, weak(masks)), masks)
     assert after > before - 0.05
@@ -76,7 +76,7 @@ def test_pictures_of_any_size_are_refined(size: tuple[int, int]) -> None:
 
 
 @pytest.mark.parametrize("value", [0.0, 0.5, 1.0])
-def test_one_colour_and_one_probability_stay_finite(value: float) -> None:
+def test_one_color_and_one_probability_stay_finite(value: float) -> None:
     assert refine(torch.full((1, 3, 32, 32), value), torch.full((1, 1, 32, 32), value)).isfinite().all()
 
 
@@ -85,26 +85,26 @@ def test_masks_of_another_size_are_refused() -> None:
         refine(torch.rand(2, 3, 8, 8), torch.rand(2, 1, 8, 9))
 
 
-def test_lightness_of_white_is_one_and_greys_have_no_hue() -> None:
-    grey = perceptual(torch.linspace(0, 1, 5)[None, None, :, None].expand(1, 3, 5, 1))
-    assert grey[0, 0, 0, 0] == pytest.approx(0, abs=1e-5) and grey[0, 0, -1, 0] == pytest.approx(1, abs=1e-5)
-    assert grey[:, 1:].abs().max() < 1e-4
+def test_lightness_of_white_is_one_and_grays_have_no_hue() -> None:
+    gray = perceptual(torch.linspace(0, 1, 5)[None, None, :, None].expand(1, 3, 5, 1))
+    assert gray[0, 0, 0, 0] == pytest.approx(0, abs=1e-5) and gray[0, 0, -1, 0] == pytest.approx(1, abs=1e-5)
+    assert gray[:, 1:].abs().max() < 1e-4
 
 
 @pytest.mark.parametrize(
-    ("colour", "lab"),
+    ("color", "lab"),
     [((1, 0, 0), (53.24, 80.09, 67.20)), ((0, 1, 0), (87.73, -86.18, 83.18)), ((0, 0, 1), (32.30, 79.19, -107.86))],
 )
-def test_distances_of_colours_are_those_of_cie_lab(colour: tuple[int, ...], lab: tuple[float, ...]) -> None:
-    found = perceptual(torch.tensor(colour, dtype=torch.float32)[None, :, None, None])[0, :, 0, 0]
+def test_distances_of_colors_are_those_of_cie_lab(color: tuple[int, ...], lab: tuple[float, ...]) -> None:
+    found = perceptual(torch.tensor(color, dtype=torch.float32)[None, :, None, None])[0, :, 0, 0]
     torch.testing.assert_close(found, torch.tensor(lab) / 100 * torch.tensor([1, CHROMA, CHROMA]), atol=1e-3, rtol=0)
 
 
-def test_a_palette_separates_well_separated_colours() -> None:
+def test_a_palette_separates_well_separated_colors() -> None:
     rng = torch.Generator().manual_seed(0)
     truth = torch.randint(0, 3, (1, 500), generator=rng)
-    colours = torch.eye(3)[truth] + 0.02 * torch.randn(1, 500, 3, generator=rng)
-    memberships = Palette(colours, entries=3, fits=5)(colours)
+    colors = torch.eye(3)[truth] + 0.02 * torch.randn(1, 500, 3, generator=rng)
+    memberships = Palette(colors, entries=3, fits=5)(colors)
     overlap = torch.einsum("bpe,bpt->et", memberships, F.one_hot(truth, 3).float())
     assert overlap.max(1).values.sum() == pytest.approx(500, abs=0.1)
 
@@ -112,7 +112,7 @@ def test_a_palette_separates_well_separated_colours() -> None:
 def test_a_border_without_contrast_costs_its_length() -> None:
     weights = contrast_weights(torch.zeros(1, 3, 5, 7), strength=2.0).view(4, 5, 7)
     assert weights[0, :, :-1].unique().tolist() == [2.0] and weights[0, :, -1].max() == 0
-    assert NEIGHBOURS[2] == (1, 1) and weights[2, 0, 0] == pytest.approx(2 / 2**0.5)
+    assert NEIGHBORS[2] == (1, 1) and weights[2, 0, 0] == pytest.approx(2 / 2**0.5)
 
 
 def test_smoothing_finds_the_minimum_that_two_pixels_have_in_closed_form() -> None:
@@ -132,7 +132,7 @@ def test_texture_is_the_same_for_flat_light_and_dark_and_larger_where_busy() -> 
     assert texture(torch.rand(1, 3, 8, 8, generator=torch.Generator().manual_seed(0))).min() > flat.max()
 
 
-def test_confidence_is_high_for_other_colours_and_low_for_the_same() -> None:
+def test_confidence_is_high_for_other_colors_and_low_for_the_same() -> None:
     (images, masks), (plain, _) = scene(), scene(separation=0)
     other, same = refine_and_judge(images, weak(masks))[1], refine_and_judge(plain, weak(masks))[1]
     assert other.min() > 0.8 and same.max() < 0.6

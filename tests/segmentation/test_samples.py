@@ -14,14 +14,14 @@ from genstruct.data.read import decode_mask
 from genstruct.data.sources import open_source
 from genstruct.errors import CheckpointError, OutputError
 from genstruct.metrics.folders import read_square
-from genstruct.segmentation.layered import centre_prior
+from genstruct.segmentation.layered import center_prior
 from genstruct.segmentation.samples import load_generator, write_samples
 from genstruct.train import checkpoint
 
 
 def run_folder(out, images, **config):
     """The folder of a run whose generator has seen so many images."""
-    method = settings(centre=2.0, centre_until=0.4)
+    method = settings(center=2.0, center_until=0.4)
     trainer(out / "generator", method).run(images)
     described = {"generator": plain(method.generator), "objective": plain(method.objective), "train": TRAIN.plain()}
     (out / "config.yaml").write_text(yaml.safe_dump({"experiment": "segmentation", **described, **config}))
@@ -38,7 +38,7 @@ def test_the_newest_checkpoint_of_a_run_or_the_one_that_is_named(run):
     assert (newest.images, newest.size, newest.prior) == (48, 16, 0.0)
     older = load_generator(checkpoint.file_for(run / "generator", 0), "cpu")
     assert (older.images, older.size) == (0, GENERATOR.start_size)
-    torch.testing.assert_close(older.prior, centre_prior(8, 2.0, 0.25, "cpu"))
+    torch.testing.assert_close(older.prior, center_prior(8, 2.0, 0.25, "cpu"))
     left = trainer(run / "generator", settings())
     z = torch.randn(4, GENERATOR.shared_latent + 2 * GENERATOR.layer_latent, generator=torch.Generator().manual_seed(0))
     averaged, latest = (net["generator"](z, 16).picture for net in (left.networks(), left.method.networks))
@@ -58,7 +58,7 @@ def test_a_sample_depends_on_its_seed_and_number_only(run):
     assert not other.picture.equal(few)
 
 
-def test_layers_are_a_labelled_set_whose_pictures_are_their_composites(run, tmp_path):
+def test_layers_are_a_labeled_set_whose_pictures_are_their_composites(run, tmp_path):
     write_samples(load_generator(run, "cpu"), tmp_path / "out", 3, layers=True)
     with open_source(str(tmp_path / "out")) as source:
         lines = [json.loads(line) for line in (tmp_path / "out" / "metadata.jsonl").read_text().splitlines()]

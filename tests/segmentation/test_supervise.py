@@ -25,13 +25,13 @@ from genstruct.segmentation.supervise import (
     MaskLearning,
     MaskLearningConfig,
     enlarged,
-    neighbours,
+    neighbors,
     paste,
     turned,
     with_surroundings,
 )
 
-PLAIN = MaskLearningConfig(zoom=1.0, shrink=1.0, paste=0.0, texture=0.0, colour=0.0)
+PLAIN = MaskLearningConfig(zoom=1.0, shrink=1.0, paste=0.0, texture=0.0, color=0.0)
 
 
 def network():
@@ -113,11 +113,11 @@ def test_an_archive_without_masks_is_refused():
         loss_of(MaskLearning(network(), 16, PLAIN), replace(batch(), masks=None))
 
 
-def test_empty_and_full_masks_are_an_ailment():
+def test_empty_and_full_masks_are_a_collapse():
     method = MaskLearning(network(), 16, PLAIN)
-    assert method.ailment({"mask_area": 0.2}, step_at(0)) is None
-    assert "0.000" in method.ailment({"mask_area": 0.0001}, step_at(0))
-    assert "0.990" in method.ailment({"mask_area": 0.99}, step_at(0))
+    assert method.collapse_reason({"mask_area": 0.2}, step_at(0)) is None
+    assert "0.000" in method.collapse_reason({"mask_area": 0.0001}, step_at(0))
+    assert "0.990" in method.collapse_reason({"mask_area": 0.99}, step_at(0))
 
 
 def test_the_rate_warms_up_and_ends_at_zero():
@@ -220,9 +220,9 @@ def test_pixels_that_do_not_count_change_nothing():
         torch.testing.assert_close(loss(logits, target, counted), loss(logits[..., 3:], target[..., 3:]))
 
 
-def test_neighbours_are_pairs_that_ranks_of_even_counts_do_not_part():
-    assert neighbours(5, torch.device("cpu")).tolist() == [1, 0, 3, 2, 4]
-    assert (neighbours(8, torch.device("cpu"))[4:] - 4).tolist() == neighbours(4, torch.device("cpu")).tolist()
+def test_neighbors_are_pairs_that_ranks_of_even_counts_do_not_part():
+    assert neighbors(5, torch.device("cpu")).tolist() == [1, 0, 3, 2, 4]
+    assert (neighbors(8, torch.device("cpu"))[4:] - 4).tolist() == neighbors(4, torch.device("cpu")).tolist()
 
 
 def test_turned_and_enlarged_pictures_keep_their_middle():

@@ -48,7 +48,7 @@ def test_a_quick_run_measures_everything_and_writes_a_plot_and_json(tool, tmp_pa
 
 
 def test_rounds_alternate_and_the_first_is_counted_and_not_timed(tool):
-    from benchmarks.training import PENALTY_EVERY, interleaved, summarised
+    from benchmarks.training import PENALTY_EVERY, interleaved, summarized
 
     class Fake:
         def __init__(self, name):
@@ -70,7 +70,7 @@ def test_rounds_alternate_and_the_first_is_counted_and_not_timed(tool):
     assert order == (["a"] * PENALTY_EVERY + ["b"] * PENALTY_EVERY) * 3
     assert [len(c) for c in clocks.values()] == [2, 2]
     assert counts == {"a": PENALTY_EVERY * 3 * 4 * 5, "b": PENALTY_EVERY * 3 * 4 * 10}
-    result = summarised(clocks["a"], 10, PENALTY_EVERY * 10 * 3_000_000_000)
+    result = summarized(clocks["a"], 10, PENALTY_EVERY * 10 * 3_000_000_000)
     assert result["images_per_second"] == 10
     assert result["images_per_processor_second"] == 20
     assert result["giga_multiply_adds_per_image"] == 3

@@ -45,7 +45,7 @@ def test_poses_and_shapes_of_a_file_are_recovered_and_shown(tool, body, tmp_path
     assert found["triangles"] == 128
     assert 15 <= pose["start"]["degrees_median"] <= pose["start"]["degrees_largest"] <= 30
     assert pose["start"]["shift_median"] == pytest.approx(0.1)
-    for kind in ("silhouettes", "colours"):
+    for kind in ("silhouettes", "colors"):
         assert pose[kind]["degrees_largest"] < 4 and pose[kind]["shift_largest"] < 0.05
         assert shape[f"bent, {kind}"]["overlap"] > 0.95 > 0.9 > shape["bent"]["overlap"]
         assert shape[f"bent, {kind}"]["vertices"] < 0.8 * shape["bent"]["vertices"]

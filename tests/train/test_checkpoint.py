@@ -57,9 +57,9 @@ def test_a_checkpoint_of_a_newer_format_asks_for_an_update(tmp_path):
 
 
 def test_an_older_format_is_migrated(tmp_path, monkeypatch):
-    checkpoint.save(tmp_path / "a.pt", {"colour": 1})
+    checkpoint.save(tmp_path / "a.pt", {"color": 1})
     monkeypatch.setattr(checkpoint, "FORMAT", checkpoint.FORMAT + 2)
-    monkeypatch.setitem(checkpoint.MIGRATIONS, 1, lambda c: {**c, "color": c["colour"]})
+    monkeypatch.setitem(checkpoint.MIGRATIONS, 1, lambda c: {**c, "color": c["color"]})
     monkeypatch.setitem(checkpoint.MIGRATIONS, 2, lambda c: {**c, "color": c["color"] + 1})
     loaded = checkpoint.load(tmp_path / "a.pt")
     assert loaded["color"] == 2 and loaded["format"] == 3

@@ -43,7 +43,7 @@ def test_draws_have_the_distribution_they_name():
     assert whole.unique().tolist() == [1, 2, 3]
 
 
-def test_neighbouring_addresses_do_not_run_together():
+def test_neighboring_addresses_do_not_run_together():
     # "1/23" and "12/3" are different addresses.
     a, b = generator_for(1, 23), generator_for(12, 3)
     assert not torch.equal(torch.rand(4, generator=a), torch.rand(4, generator=b))

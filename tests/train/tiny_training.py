@@ -103,7 +103,7 @@ class TinyGan:
         """See `Method`."""
         return {"made": networks["generator"](step.draws.normal("latent", LATENT), True)}
 
-    def ailment(self, logs: Mapping[str, float], step: Step) -> str | None:
+    def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """See `Method`."""
         return self.sick(step)
 

@@ -103,8 +103,8 @@ def augmented(images: torch.Tensor, masks: torch.Tensor, stream: torch.Generator
     turn[:, 0, 0], turn[:, 1, 1], turn[:, :, 2] = scale * mirror, scale, draw(-0.3, 0.3, 2)
     grid = F.affine_grid(turn, [count, 1, SIZE, SIZE], align_corners=False)
     both = F.grid_sample(torch.cat([images, masks], 1), grid, padding_mode="reflection", align_corners=False)
-    colours = (both[:, :3] - 0.5) * draw(0.7, 1.3, 1, 1, 1) + 0.5 + draw(-0.15, 0.15, 1, 1, 1)
-    return colours.clamp(0, 1), both[:, 3:]
+    colors = (both[:, :3] - 0.5) * draw(0.7, 1.3, 1, 1, 1) + 0.5 + draw(-0.15, 0.15, 1, 1, 1)
+    return colors.clamp(0, 1), both[:, 3:]
 
 
 def train_unet(images: torch.Tensor, masks: torch.Tensor, minutes: float, seed: int, batch: int = 16) -> Predictor:

@@ -26,7 +26,7 @@ from genstruct.render.rasterize import rasterize
 from genstruct.render.render import Look, render
 from genstruct.render.shading import DirectionalLight
 
-Kind = Literal["silhouettes", "colours"]
+Kind = Literal["silhouettes", "colors"]
 DISTANCE = 4.0
 LEVELS = 4
 """Pictures are compared at so many sizes, each half the last: coarse ones reach further."""
@@ -90,7 +90,7 @@ def pictures(mesh: Mesh, camera: Camera, size: int, kind: Kind, views: int | Non
     if kind == "silhouettes":
         return render(Mesh(mesh.vertices, mesh.faces), camera, (size, size), normals=False).alpha
     below = backgrounds(size, views or len(camera)).repeat(len(camera) // (views or len(camera)), 1, 1, 1)
-    return render(mesh, camera, (size, size), below, normals=False).colour
+    return render(mesh, camera, (size, size), below, normals=False).color
 
 
 def backgrounds(size: int, views: int) -> Tensor:
@@ -227,7 +227,7 @@ def _fit_vertices(
     camera = around(task.size, task.views)
     wanted = pictures(task.mesh, camera, task.size, kind)
     texture = start.texture.clone().requires_grad_()
-    learn = kind == "colours" and start.texture is not task.mesh.texture
+    learn = kind == "colors" and start.texture is not task.mesh.texture
 
     def loss() -> Tensor:
         mesh = replace(start, vertices=start.vertices + moved, texture=texture if learn else start.texture)
@@ -289,6 +289,6 @@ def views_of(mesh: Mesh, size: int, views: int) -> list[Tensor]:
     """Pictures [3, size, size] to look at: in colours, and the same views in grey under a light."""
     camera = around(size, views, 0.6)
     light = DirectionalLight(torch.full((1, 3), 0.25), torch.full((1, 3), 0.75), torch.tensor([[0.5, 1.0, 0.8]]))
-    coloured = pictures(mesh, camera, size, "colours")
-    grey = render(Mesh(mesh.vertices, mesh.faces), camera, (size, size), look=Look(light)).colour
-    return [picture.detach() for pair in zip(coloured, grey, strict=True) for picture in pair]
+    colored = pictures(mesh, camera, size, "colors")
+    gray = render(Mesh(mesh.vertices, mesh.faces), camera, (size, size), look=Look(light)).color
+    return [picture.detach() for pair in zip(colored, gray, strict=True) for picture in pair]

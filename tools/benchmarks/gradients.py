@@ -119,7 +119,7 @@ def reference_gradient(scene: Scene, camera: Camera, size: int) -> Tensor:
 
 def _fine(scene: Scene, parameters: Tensor, camera: Camera, size: int) -> Tensor:
     mesh = moved(scene, parameters[None])
-    return render(mesh, camera, (size, size), background(size), silhouette="none", samples=FINE, normals=False).colour
+    return render(mesh, camera, (size, size), background(size), silhouette="none", samples=FINE, normals=False).color
 
 
 def gradient(
@@ -127,11 +127,11 @@ def gradient(
 ) -> Tensor:
     """Gradients [views, fields, 4] of the picture weighted by each of `fields`."""
     parameters = torch.zeros(len(camera), 4, requires_grad=True)
-    colour = render(
+    color = render(
         moved(scene, parameters), camera, (size, size), background(size), silhouette=silhouette, samples=samples,
         normals=False, backend=backend,
-    ).colour  # fmt: skip
-    found = [torch.autograd.grad((colour * field).sum(), parameters, retain_graph=True)[0] for field in fields(size)]
+    ).color  # fmt: skip
+    found = [torch.autograd.grad((color * field).sum(), parameters, retain_graph=True)[0] for field in fields(size)]
     return torch.stack(found, 1).double()
 
 

@@ -73,8 +73,8 @@ def pytorch3d_hard(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Dr
         meshes = Meshes(torch.cat([flat, v[..., 2:]], -1), faces.expand(len(v), -1, -1))
         index, _, weights, _ = rasterize_meshes(meshes, size, faces_per_pixel=1, perspective_correct=True)
         seen = interpolate_face_attributes(index, weights, corners.repeat(len(v), 1, 1))[:, :, :, 0]
-        colour = F.grid_sample(textures, seen * 2 - 1, padding_mode="border", align_corners=False)
-        return colour * (index[..., 0] >= 0)[:, None]
+        color = F.grid_sample(textures, seen * 2 - 1, padding_mode="border", align_corners=False)
+        return color * (index[..., 0] >= 0)[:, None]
 
     return draw
 
@@ -119,8 +119,8 @@ def drtk(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
         index = rasterize(v, faces, size, size)
         _, weights = render(v, faces, index)
         seen = interpolate(places.expand(len(v), -1, -1), uv_faces, index, weights).permute(0, 2, 3, 1)
-        colour = F.grid_sample(textures, seen, padding_mode="border", align_corners=False) * (index >= 0)[:, None]
-        return edge_grad_estimator(v, faces, weights, colour, index)
+        color = F.grid_sample(textures, seen, padding_mode="border", align_corners=False) * (index >= 0)[:, None]
+        return edge_grad_estimator(v, faces, weights, color, index)
 
     return draw
 
@@ -141,7 +141,7 @@ def deodr(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
     edges = TriMeshAdjacencies(faces.numpy(), clockwise=False, nb_vertices=number)
     lit = torch.ones(number, dtype=torch.float64).numpy()
     every = torch.ones(len(faces), dtype=torch.bool).numpy()
-    colours, black = (torch.zeros(count, dtype=torch.float64).numpy() for count in ((number, 3), (3,)))
+    colors, black = (torch.zeros(count, dtype=torch.float64).numpy() for count in ((number, 3), (3,)))
     indices = [each.numpy().astype("uint32") for each in (faces, uv_faces)]
 
     def scene(v: Tensor, texture: Tensor, texels: Any) -> Any:
@@ -150,7 +150,7 @@ def deodr(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
             warnings.simplefilter("ignore")  # numpy's, of cross products in a plane
             outline = edges.edge_on_silhouette(place)
         return Scene2D(
-            *indices, place, depth, every, texels, lit, colours, every, outline, size, size, 3, texture.numpy(),
+            *indices, place, depth, every, texels, lit, colors, every, outline, size, size, 3, texture.numpy(),
             background_color=black, backface_culling=True, integer_pixel_centers=False,
         )  # fmt: skip
 

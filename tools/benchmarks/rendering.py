@@ -81,8 +81,8 @@ def ours(task: Task, backend: str = "auto", cull: Literal["none", "back"] = "non
     def draw(v: Tensor, textures: Tensor) -> Tensor:
         fragments = rasterize(v, mesh.faces, (task.size, task.size), cull, backend=backend)
         uv = interpolate(v, mesh.uv[None], mesh.faces, fragments, uv_faces, backend)
-        colour = sample_texture(textures, uv, fragments, backend=backend)
-        return antialias_silhouettes(colour, v, mesh.faces, edges, fragments, backend)
+        color = sample_texture(textures, uv, fragments, backend=backend)
+        return antialias_silhouettes(color, v, mesh.faces, edges, fragments, backend)
 
     return draw
 

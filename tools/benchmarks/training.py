@@ -208,7 +208,7 @@ def measure_training(
     finally:
         for training in trainings.values():
             training.close()
-    return {name: summarised(clocks[name], batch, counts[name]) for name in trainings}
+    return {name: summarized(clocks[name], batch, counts[name]) for name in trainings}
 
 
 def interleaved(
@@ -238,7 +238,7 @@ def run_round(training: Training, clock: Clock) -> Clock:
     return clock
 
 
-def summarised(clocks: Sequence[Clock], batch: int, multiply_adds: int) -> dict[str, Any]:
+def summarized(clocks: Sequence[Clock], batch: int, multiply_adds: int) -> dict[str, Any]:
     """Medians over rounds: images/s, images per processor second, and the share of each part.
 
     Shares are of processor time, or of wall time where a GPU does the work. Of the multiply-adds of a round, billions

@@ -97,7 +97,7 @@ def interpolate(
     values = attributes[triangle.shared(attributes, image)[:, None], triangle.pick(attribute_faces, image, face)]
     fixed = corners.detach()
     corners = fixed + triangle.damping(fixed)[:, None, None] * (corners - fixed)
-    share = triangle.edge_functions(corners, triangle.centre(column, v), triangle.centre(row, v))
+    share = triangle.edge_functions(corners, triangle.center(column, v), triangle.center(row, v))
     if not fragments.orthographic:
         share = share / corners[..., 2]
     mixed = (share[..., None] * values).sum(1) / share.sum(1, keepdim=True)
@@ -113,8 +113,8 @@ def sample_texture(
 ) -> Float[Tensor, "batch channels height width"]:
     """Bilinear lookup; 0 where nothing is hit."""
     image, row, column = (fragments.index >= 0).nonzero(as_tuple=True)
-    left, right, across = _neighbours(uv[image, 0, row, column], texture.shape[3], repeat)
-    above, below, down = _neighbours(uv[image, 1, row, column], texture.shape[2], repeat)
+    left, right, across = _neighbors(uv[image, 0, row, column], texture.shape[3], repeat)
+    above, below, down = _neighbors(uv[image, 1, row, column], texture.shape[2], repeat)
     picture = triangle.shared(texture, image)
     texels = texture.permute(0, 2, 3, 1)
     top = (1 - across) * texels[picture, above, left] + across * texels[picture, above, right]
@@ -124,7 +124,7 @@ def sample_texture(
     return out.index_put((image, row, column), mixed).permute(0, 3, 1, 2).contiguous()
 
 
-def _neighbours(coordinate: Float[Tensor, " pixels"], size: int, repeat: bool) -> tuple[Tensor, Tensor, Tensor]:
+def _neighbors(coordinate: Float[Tensor, " pixels"], size: int, repeat: bool) -> tuple[Tensor, Tensor, Tensor]:
     """The two texels around a coordinate, and the share [pixels, 1] of the second."""
     if repeat:  # the remainder, so that far repeats keep their digits
         coordinate = coordinate - coordinate.detach().floor()

@@ -111,8 +111,8 @@ def overhang(
 ) -> Float[Tensor, " n"]:
     """w = t - 1/2, with t the share of the way from the inner to the outer pixel centre; differentiable."""
     image, kind, inner, outer, first, second = crossings
-    x, y = triangle.centre(inner % width, v), triangle.centre(inner // width, v)
-    x2, y2 = triangle.centre(outer % width, v), triangle.centre(outer // width, v)
+    x, y = triangle.center(inner % width, v), triangle.center(inner // width, v)
+    x2, y2 = triangle.center(outer % width, v), triangle.center(outer // width, v)
     w = v.new_zeros(len(image))
     edge = kind < 2
     a, b = v[image[edge], first[edge]], v[image[edge], second[edge]]
@@ -294,7 +294,7 @@ def _meetings(v, faces, topology: Topology, fragments: Fragments, found: Crossin
             ]
         )
     image, kind, inner, outer, first, second = torch.cat(rows, 1)
-    x, y, x2, y2 = (triangle.centre(c, v) for c in (inner % width, inner // width, outer % width, outer // width))
+    x, y, x2, y2 = (triangle.center(c, v) for c in (inner % width, inner // width, outer % width, outer // width))
     before, after = _gaps(v, faces, image, first, second, x, y, x2, y2, fragments.orthographic)
     # Every stretch of a line is counted in rows or in columns, whichever it crosses more steeply, as for edges.
     sideways = y == y2

@@ -28,7 +28,7 @@ def shared(rows: Tensor, image: Int[Tensor, " n"]) -> Int[Tensor, " n"]:
     return image if len(rows) > 1 else torch.zeros_like(image)
 
 
-def centre(pixel: Int[Tensor, " n"], like: Tensor) -> Float[Tensor, " n"]:
+def center(pixel: Int[Tensor, " n"], like: Tensor) -> Float[Tensor, " n"]:
     """Coordinate of pixel centres."""
     return pixel.to(like.dtype) + 0.5
 
@@ -91,7 +91,7 @@ def cover(
     a, b, c = corners[..., :2].unbind(1)
     turn = (b - a)[:, 0] * (c - a)[:, 1] - (b - a)[:, 1] * (c - a)[:, 0]
     sign = torch.where(turn > 0, 1, -1).to(corners.dtype)
-    x, y = centre(column, corners), centre(row, corners)
+    x, y = center(column, corners), center(row, corners)
     e = torch.stack([edge_function(*pair, x, y) for pair in ((b, c), (c, a), (a, b))], -1) * sign[:, None]
     closed = torch.stack([ordered(b, c), ordered(c, a), ordered(a, b)], -1) == (sign > 0)[:, None]
     inside = ((e > 0) | ((e == 0) & closed)).all(-1)

@@ -8,7 +8,7 @@ from genstruct.render.backends.numba_kernels.compile import helper, kernel, unsi
 
 
 @helper
-def neighbours(coordinate, size, repeat, real):
+def neighbors(coordinate, size, repeat, real):
     """The two texels around a coordinate, the share of the second, and how fast that share grows with the coordinate.
 
     Beyond the border texel centres the border repeats, or the picture does.
@@ -43,8 +43,8 @@ def sample(texture, uv, index, repeat, out, first, last):
                 for channel in range(len(filled)):
                     filled[channel, pixel] = 0
                 continue
-            left, right, across, _ = neighbours(u[pixel], width, repeat, real)
-            above, below, down, _ = neighbours(v[pixel], height, repeat, real)
+            left, right, across, _ = neighbors(u[pixel], width, repeat, real)
+            above, below, down, _ = neighbors(v[pixel], height, repeat, real)
             for channel in range(len(filled)):
                 plane = picture[channel]
                 top = (one - across) * plane[above, left] + across * plane[above, right]
@@ -69,8 +69,8 @@ def pull_back(texture, uv, index, repeat, gradient, to_texture, to_uv, wants, fi
             pixel = unsigned(number)
             if seen[pixel] < 0:
                 continue
-            left, right, across, rate_x = neighbours(u[pixel], width, repeat, real)
-            above, below, down, rate_y = neighbours(v[pixel], height, repeat, real)
+            left, right, across, rate_x = neighbors(u[pixel], width, repeat, real)
+            above, below, down, rate_y = neighbors(v[pixel], height, repeat, real)
             along_x, along_y = real(0), real(0)
             for channel in range(len(given)):
                 g = given[channel, pixel]

@@ -116,8 +116,8 @@ def mark(
         edge_near = near_a + divide(way, tl.where(length == 0, 1.0, length)) * (near_b - near_a)
         pixel = tl.where(steep, line * width + lower, lower * width + line)
         beside = pixel + tl.where(steep, 1, width)
-        centre = line.to(ax.dtype) + 0.5
-        x, y = tl.where(steep, position + 0.5, centre), tl.where(steep, centre, position + 0.5)
+        center = line.to(ax.dtype) + 0.5
+        x, y = tl.where(steep, position + 0.5, center), tl.where(steep, center, position + 0.5)
         inner, outer = tl.where(inner_first, pixel, beside), tl.where(inner_first, beside, pixel)
         there = may_blend(
             v, faces, index + image * pixels, inverse_depth + image * pixels, inner, outer, edge_near, x, y, there,

@@ -6,7 +6,7 @@ from genstruct.render.backends.triton_kernels.launch import kernel
 
 
 @kernel
-def neighbours(coordinate, size, REPEAT: tl.constexpr):
+def neighbors(coordinate, size, REPEAT: tl.constexpr):
     """The two texels around a coordinate, the share of the second, and how fast that share grows with the coordinate.
 
     Beyond the border texel centres the border repeats, or the picture does. A NaN reads the border.
@@ -41,8 +41,8 @@ def sample(
     pixel = tl.program_id(0) * LANES + tl.arange(0, LANES)
     live = pixel < pixels
     seen = tl.load(index + image * pixels + pixel, live, -1) >= 0
-    left, right, across, _ = neighbours(tl.load(uv + image * 2 * pixels + pixel, seen, 0.0), width, REPEAT)
-    above, below, down, _ = neighbours(tl.load(uv + (image * 2 + 1) * pixels + pixel, seen, 0.0), height, REPEAT)
+    left, right, across, _ = neighbors(tl.load(uv + image * 2 * pixels + pixel, seen, 0.0), width, REPEAT)
+    above, below, down, _ = neighbors(tl.load(uv + (image * 2 + 1) * pixels + pixel, seen, 0.0), height, REPEAT)
     channel = 0
     while channel < channels:
         plane = texture + image * texture_stride + channel * height * width
@@ -64,8 +64,8 @@ def pull_back(
     image = tl.program_id(1).to(tl.int64)
     pixel = tl.program_id(0) * LANES + tl.arange(0, LANES)
     seen = tl.load(index + image * pixels + pixel, pixel < pixels, -1) >= 0
-    left, right, across, rate_x = neighbours(tl.load(uv + image * 2 * pixels + pixel, seen, 0.0), width, REPEAT)
-    above, below, down, rate_y = neighbours(
+    left, right, across, rate_x = neighbors(tl.load(uv + image * 2 * pixels + pixel, seen, 0.0), width, REPEAT)
+    above, below, down, rate_y = neighbors(
         tl.load(uv + (image * 2 + 1) * pixels + pixel, seen, 0.0), height, REPEAT
     )  # fmt: skip
     along_x, along_y = across * 0, across * 0
