@@ -154,7 +154,8 @@ def print_summary(results: Mapping[str, Any]) -> None:
 def write(results: Mapping[str, Any], out: Path, json_file: Path | None) -> None:
     """The plot and the JSON file."""
     from genstruct.export.chart import bar_chart
-    from genstruct.export.images import write_json, write_png
+    from genstruct.export.images import write_png
+    from genstruct.files import write_json
 
     place = json_file or out / "benchmark.json"
     write_json(place, results)

@@ -99,7 +99,7 @@ def machine(device: str) -> dict[str, object]:
 
 def untrained(out: Path) -> Path:
     """A weights file of the default segmenter: speed does not depend on what it has learned."""
-    from genstruct.export.images import write_bytes
+    from genstruct.files import write_bytes
     from genstruct.nn.unet import UNet
     from genstruct.segmentation.segmenter import Segmenter
 
@@ -139,7 +139,8 @@ def print_masks(results: Mapping[int, Mapping[str, float]], side: int) -> None:
 
 def write(results: Mapping[str, Any], out: Path, json_file: Path | None) -> None:
     """The plot and the JSON file."""
-    from genstruct.export.images import write_json, write_png
+    from genstruct.export.images import write_png
+    from genstruct.files import write_json
 
     place = json_file or out / "benchmark.json"
     write_json(place, results)

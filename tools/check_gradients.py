@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
     args = arguments().parse_args(argv)
     results = measure(args)
     if args.json:
-        from genstruct.export.images import write_json
+        from genstruct.files import write_json
 
         write_json(args.json, results)
     return 0

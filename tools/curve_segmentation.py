@@ -206,7 +206,8 @@ def table(rows: list[dict]) -> str:
 def write(rows: list[dict], out: Path, about: str) -> None:
     """curve.json, table.md and curve.png."""
     from genstruct.export.chart import CurvePoint, line_chart
-    from genstruct.export.images import write_json, write_png, write_text
+    from genstruct.export.images import write_png
+    from genstruct.files import write_json, write_text
 
     write_json(out / "curve.json", {"kind": "curve", "truth": about, "points": rows})
     write_text(out / "table.md", table(rows))

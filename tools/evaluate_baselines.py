@@ -28,11 +28,11 @@ USES_TRUTH = {"mean": "masks of train", "grabcut-box": "boxes of val", "unet": "
 
 def evaluate(args: argparse.Namespace) -> "dict[str, dict[str, MaskReport]]":
     """Reports by row and set (`val`, `offset`); the folder of their masks appears whole or not at all."""
-    from genstruct.data.folders import appearing_folder, is_occupied  # here, so that --help need not wait for torch
+    from genstruct.files import is_occupied, whole_folder  # here, so that --help need not wait for torch
 
     if is_occupied(args.out):
         raise OutputError(f"{args.out} already holds files; choose a new folder, or remove it first")
-    with appearing_folder(args.out) as out:
+    with whole_folder(args.out) as out:
         return rows(args, out)
 
 
@@ -104,7 +104,7 @@ def show(reports: "dict[str, dict[str, MaskReport]]", args: argparse.Namespace) 
     """The table on the screen, and all scores in the file that was asked for."""
     from rich.console import Console
 
-    from genstruct.export.images import write_json
+    from genstruct.files import write_json
 
     Console(width=max(Console().width, 120)).print(table(reports, args.minutes))
     if args.json is not None:

@@ -193,7 +193,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Train, score, print, write."""
     args = arguments()
-    from genstruct.export.images import write_text  # here, so that --help need not wait for torch
+    from genstruct.files import write_text  # here, so that --help need not wait for torch
 
     text = table(study(args), ellipse_iou(args.val, args.out / "ellipse"))
     write_text(args.out / "table.md", text)

@@ -212,7 +212,7 @@ def _write_json(place: str | None, result: dict[str, object]) -> None:
     if place == "-":
         print(json.dumps(result, indent=1))
         return
-    from genstruct.export.images import write_json
+    from genstruct.files import write_json
 
     write_json(Path(place), result)
 

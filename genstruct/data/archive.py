@@ -10,7 +10,6 @@ An archive is a folder:
 """
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from jaxtyping import UInt8
 
 from genstruct.data.crop import Region
 from genstruct.errors import DataError, OutputError, ShapeError
+from genstruct.files import whole_file
 
 FORMAT = 1
 
@@ -111,17 +111,8 @@ class Archive:
             raise OutputError(
                 "masks cannot be stored beside an archive in memory; use Archive.from_arrays(images, masks)"
             )
-        partial = self.path / f".masks.bin.partial-{os.getpid()}"
-        try:
-            with partial.open("wb") as file:
-                self._write_masks(file, masks)
-            partial.replace(self.path / "masks.bin")
-        except OSError as error:
-            raise OutputError(
-                f"{self.path}: masks cannot be written ({error.strerror}); check space and permission"
-            ) from error
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(self.path / "masks.bin") as partial, partial.open("wb") as file:
+            self._write_masks(file, masks)
         return Archive.open(self.path)
 
     def _write_masks(self, file: Any, masks: Iterable[np.ndarray]) -> None:

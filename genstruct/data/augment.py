@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from genstruct.errors import ShapeError
+from genstruct.pixels import resized
 
 
 def random_view(
@@ -54,7 +55,7 @@ def resize(images: Float[Tensor, "batch channel height width"], size: int) -> Fl
         return images
     if height % size == 0 and width == height:
         return F.avg_pool2d(images, height // size)
-    return F.interpolate(images, (size, size), mode="bilinear", align_corners=False, antialias=True)
+    return resized(images, (size, size))
 
 
 def crop(

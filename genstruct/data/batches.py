@@ -19,6 +19,7 @@ from torch import Tensor
 from genstruct.data.archive import Archive
 from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError
+from genstruct.pixels import to_unit
 
 
 class Batches:
@@ -60,8 +61,8 @@ class Batches:
         rows = self._take(step)
         if self._pool is not None:
             self._next = step + 1, self._pool.submit(self._read, step + 1, self.seed)
-        masks = None if rows.masks is None else _to_unit(rows.masks[..., None], self.device)
-        return Sample(_to_unit(rows.images, self.device), rows.index.to(self.device), masks)
+        masks = None if rows.masks is None else to_unit(rows.masks[..., None], self.device)
+        return Sample(to_unit(rows.images, self.device), rows.index.to(self.device), masks)
 
     def reseed(self, seed: int) -> None:
         """Change the order of everything that follows, as after a roll-back."""
@@ -133,8 +134,3 @@ def _permutation(images: int, seed: int, epoch: int) -> Int[np.ndarray, " images
     # Raw output of a bit generator is promised to stay the same in all versions of numpy, shuffle() is not.
     keys = np.random.PCG64(np.random.SeedSequence([seed & (2**64 - 1), epoch])).random_raw(images)
     return np.argsort(keys, kind="stable")
-
-
-def _to_unit(rows: UInt8[Tensor, "batch size size channels"], device: torch.device) -> Tensor:
-    """Bytes [B, S, S, C] to [B, C, S, S] in [0, 1]; the view keeps the memory order, which is channels-last."""
-    return rows.to(device, non_blocking=True).permute(0, 3, 1, 2).float().div_(255)

@@ -17,12 +17,12 @@ from jaxtyping import UInt8
 
 from genstruct.data.archive import FORMAT, Archive, read_index
 from genstruct.data.crop import POLICIES, Policy, Region, choose_region, cut
-from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.data.read import decode_mask, read_picture
 from genstruct.data.source import Source
 from genstruct.data.sources import open_source
 from genstruct.data.threads import in_order
 from genstruct.errors import ConfigError, DataError, GenstructError, ImageError, OutputError
+from genstruct.files import is_occupied, whole_folder
 
 Progress = Callable[[int, int], None]
 """Called with the number of images done and the number of all."""
@@ -118,7 +118,7 @@ def pack(
     if (archive := _existing(out, fingerprint, source, squaring, overwrite)) is not None:
         return _report(archive, reused=True)
     try:
-        with appearing_folder(out, len(source) * size * size * 3, replace=True) as folder:
+        with whole_folder(out, len(source) * size * size * 3, replace=True) as folder:
             index = _write_images(source, squaring, folder / "images.bin", workers, on_progress)
             (folder / "index.json").write_text(json.dumps(index | {"fingerprint": fingerprint}))
     except OutputError:

@@ -16,12 +16,12 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import UInt8
 from PIL import Image
-from torch import Tensor
 
 from genstruct.data.drawing import SHAPES, Streams, draw_background, draw_object
-from genstruct.data.folders import appearing_folder
 from genstruct.data.metadata import FILE_NAME
 from genstruct.errors import ConfigError
+from genstruct.files import whole_folder
+from genstruct.pixels import to_bytes
 
 CATEGORIES = tuple(SHAPES)
 AREA = (0.12, 0.33)
@@ -63,7 +63,7 @@ def write_scenes(
         OutputError: The folder holds files already or cannot be written.
     """
     folder = Path(folder)
-    with appearing_folder(folder, count * size * size * 4) as partial:
+    with whole_folder(folder, count * size * size * 4) as partial:
         (partial / "images").mkdir()
         (partial / "masks").mkdir()
         with (partial / FILE_NAME).open("w") as lines:
@@ -99,8 +99,4 @@ def _render(numbers: range, size: int, seed: int, category: str, bands: int) -> 
     inside, color = draw_object(Streams(seed, numbers, "object"), size * finer, category, AREA)
     background = draw_background(Streams(seed, numbers, "background"), size * finer, bands)
     picture = F.avg_pool2d(torch.where(inside, color, background), finer)
-    return Scenes(_to_bytes(picture.permute(0, 2, 3, 1)), _to_bytes(F.avg_pool2d(inside.float(), finer)[:, 0]))
-
-
-def _to_bytes(values: Tensor) -> UInt8[np.ndarray, "..."]:
-    return values.clamp(0, 1).mul(255).round().byte().numpy()
+    return Scenes(to_bytes(picture), to_bytes(F.avg_pool2d(inside.float(), finer))[..., 0])

@@ -1,9 +1,6 @@
-"""Pictures out of tensors: files that appear whole or not at all, grids with captions, overlays, cut-outs."""
+"""Pictures out of tensors: files, grids with captions, overlays, cut-outs."""
 
 import io
-import json
-import os
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,7 +11,9 @@ from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
-from genstruct.errors import OutputError, ShapeError
+from genstruct.errors import ShapeError
+from genstruct.files import write_bytes
+from genstruct.pixels import to_bytes
 
 Pixels = UInt8[np.ndarray, "_ _"] | UInt8[np.ndarray, "_ _ _"]
 """Bytes [height, width] or [height, width, channels]. Axes are unnamed: pictures of one call may differ in size."""
@@ -33,8 +32,7 @@ def to_uint8(image: Float[Tensor, "height width"] | Float[Tensor, "channels heig
         image = image[0]
     if image.ndim == 3 and image.shape[0] not in (3, 4):
         raise ShapeError(f"a picture has 1, 3 or 4 channels first, got {list(image.shape)}")
-    values = (image.detach().float().clamp(0, 1) * 255).round().to(torch.uint8).cpu().numpy()
-    return values if values.ndim == 2 else np.ascontiguousarray(values.transpose(1, 2, 0))
+    return to_bytes(image[None])[..., 0] if image.ndim == 2 else to_bytes(image)
 
 
 def write_png(path: Path, pixels: Pixels) -> None:
@@ -51,37 +49,6 @@ def png_bytes(pixels: Pixels) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
-    write_bytes(path, text.encode())
-
-
-def write_json(path: Path, values: object) -> None:
-    """Write plain values as indented JSON, whole or not at all."""
-    write_text(path, json.dumps(values, indent=1) + "\n")
-
-
-def write_bytes(path: Path, contents: bytes) -> None:
-    """Write a file whole or not at all: under a temporary name beside it, then renamed.
-
-    Raises:
-        OutputError: The place cannot be written.
-    """
-    partial = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(contents)
-        Path(partial).chmod(0o644)  # mkstemp gives 0600
-        Path(partial).replace(path)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place or make room") from error
-    finally:
-        if partial is not None:
-            Path(partial).unlink(missing_ok=True)
 
 
 def overlay(

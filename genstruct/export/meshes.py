@@ -11,7 +11,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from genstruct.errors import OutputError, ShapeError
-from genstruct.export.images import png_bytes, to_uint8, write_bytes
+from genstruct.export.images import png_bytes, to_uint8
+from genstruct.files import write_bytes
 from genstruct.geometry.measures import vertex_normals
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import sample_at_vertices

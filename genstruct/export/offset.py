@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.errors import DataError, ImageError, OutputError
-from genstruct.export.images import write_png, write_text
+from genstruct.export.images import write_png
+from genstruct.files import is_occupied, whole_folder, write_text
 from genstruct.metrics.folders import Failure, Truth, find_truth, read_mask, read_picture
 
 SIDES = (0.75, 0.875)
@@ -105,7 +105,7 @@ def write_offset_set(
     if is_occupied(out):  # told now, not after the work
         raise OutputError(f"{out} already holds files; choose a new folder, or remove it first")
     lines, distances, taken = [], [], set()
-    with appearing_folder(out) as folder:
+    with whole_folder(out) as folder:
         for item in truths[:limit]:
             try:
                 line, distance = _write_item(item, folder, seed, farthest, taken)

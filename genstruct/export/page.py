@@ -10,7 +10,8 @@ from pathlib import Path
 from torch import Tensor
 
 from genstruct.errors import OutputError
-from genstruct.export.images import Pixels, as_pixels, png_bytes, write_text
+from genstruct.export.images import Pixels, as_pixels, png_bytes
+from genstruct.files import write_text
 
 Shown = Pixels | Tensor | Path
 """A picture: bytes, a tensor in [0, 1], or a file (linked where it lies below the page's folder, else embedded)."""

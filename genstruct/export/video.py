@@ -15,7 +15,8 @@ import numpy as np
 from PIL import Image
 
 from genstruct.errors import ConfigError, MissingDependency, OutputError, ShapeError
-from genstruct.export.images import Pixels, write_bytes, write_png
+from genstruct.export.images import Pixels, write_png
+from genstruct.files import write_bytes
 
 FORMATS = (".mp4", ".gif", ".png")
 """Endings; a name without any is that of a folder."""

@@ -14,10 +14,11 @@ from torch import Tensor, nn
 
 from genstruct.configuration import build, plain
 from genstruct.errors import ConfigError
+from genstruct.pixels import resized
 from genstruct.segmentation.config import GeneratorConfig
 from genstruct.segmentation.inversion import InvertConfig, StyleEncoder, refine_codes, style_encoder
 from genstruct.segmentation.layered import LayeredGenerator, Scene
-from genstruct.segmentation.segmenter import Image, Mask, checked_images, resize_to
+from genstruct.segmentation.segmenter import Image, Mask, checked_images
 from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
 
@@ -116,10 +117,10 @@ class Inverter:
         if not checked:
             return []
         size = self.encoder.size
-        squares = torch.cat([resize_to(image[None], (size, size)) for image in checked])
+        squares = torch.cat([resized(image[None], (size, size)) for image in checked])
         masks = self.scenes(squares, refine).mask
         return [
-            resize_to(mask[None], image.shape[-2:])[0].clamp(0, 1) for mask, image in zip(masks, checked, strict=True)
+            resized(mask[None], image.shape[-2:])[0].clamp(0, 1) for mask, image in zip(masks, checked, strict=True)
         ]
 
     @torch.no_grad()

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.data.archive import Archive
-from genstruct.segmentation.pairs import to_bytes
+from genstruct.files import whole_file
+from genstruct.pixels import resized, to_bytes, to_unit
 from genstruct.segmentation.refine import (
     RefineSettings,
     best_threshold,
@@ -23,8 +24,7 @@ from genstruct.segmentation.refine import (
     refine_and_judge,
     strict_threshold,
 )
-from genstruct.segmentation.segmenter import Segmenter, resize_to
-from genstruct.train.report import writing
+from genstruct.segmentation.segmenter import Segmenter
 
 LABELS, CONFIDENCE = "labels.npy", "confidence.npy"
 
@@ -60,8 +60,8 @@ def label(
     masks = np.zeros((len(archive), archive.size, archive.size), np.uint8)
     scores = []
     for start in range(0, len(archive), batch):
-        images = as_unit(archive.images[start : start + batch], segmenter.device)
-        soft = resize_to(segmenter.logits(images), images.shape[-2:]).sigmoid()
+        images = to_unit(archive.images[start : start + batch], segmenter.device)
+        soft = resized(segmenter.logits(images), images.shape[-2:]).sigmoid()
         refined, confidence = refine_and_judge(images, soft, segmenter.labeling)
         masks[start : start + batch] = to_bytes(refined)[..., 0]
         scores.append(confidence.cpu())
@@ -83,9 +83,9 @@ def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> dict
         sample: Images to look at, evenly spread.
     """
     chosen = np.unique(np.linspace(0, len(archive) - 1, min(sample, len(archive))).astype(int))
-    images = as_unit(archive.images[chosen], segmenter.device)
+    images = to_unit(archive.images[chosen], segmenter.device)
     logits = torch.cat([segmenter.logits(part) for part in images.split(20)])
-    soft = resize_to(logits, images.shape[-2:]).sigmoid()
+    soft = resized(logits, images.shape[-2:]).sigmoid()
     confidences = judge_thresholds(images, soft)
     strict = strict_threshold(confidences)
     settings = RefineSettings(threshold=strict)
@@ -99,16 +99,10 @@ def calibrate(segmenter: Segmenter, archive: Archive, sample: int = 120) -> dict
 
 def save_labels(folder: Path, labels: Labels) -> None:
     """Write labels beside the round's training; `CONFIDENCE` last: its presence means both are whole."""
-    folder.mkdir(parents=True, exist_ok=True)
     assert labels.archive.masks is not None
     for name, array in ((LABELS, labels.archive.masks), (CONFIDENCE, labels.confidence.numpy())):
-        partial = folder / f".{name}.partial.npy"
-        try:
-            with writing(folder / name):
-                np.save(partial, array)
-                partial.replace(folder / name)
-        finally:
-            partial.unlink(missing_ok=True)
+        with whole_file(folder / name, array.nbytes) as partial, partial.open("wb") as file:
+            np.save(file, array)
 
 
 def load_labels(folder: Path, archive: Archive) -> Labels | None:
@@ -122,9 +116,3 @@ def load_labels(folder: Path, archive: Archive) -> Labels | None:
     if masks.shape != archive.images.shape[:3] or masks.dtype != np.uint8 or confidence.shape != (len(archive),):
         return None
     return Labels(replace(archive, masks=masks), torch.from_numpy(confidence))
-
-
-def as_unit(pixels: UInt8[np.ndarray, "batch size size 3"], device: torch.device) -> Float[Tensor, "batch 3 size size"]:
-    """uint8 NHWC to [0, 1] NCHW."""
-    tensor = torch.from_numpy(np.array(pixels))  # a copy: torch warns of read-only maps
-    return tensor.to(device).permute(0, 3, 1, 2).float() / 255

@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from genstruct.data.source import Source
 from genstruct.errors import ImageError, OutputError
-from genstruct.export.images import write_text
+from genstruct.files import check_vacant, unwritable, write_text
 
 RECORDS = "masks.jsonl"
 OVERLAY, CUTOUT = "overlay", "cutout"
@@ -112,7 +112,7 @@ class MaskFolder:
         try:
             self._file = (self.out / RECORDS).open("a", encoding="utf-8", buffering=1)
         except OSError as error:
-            raise _unwritable(self.out / RECORDS, error) from error
+            raise unwritable(self.out / RECORDS, error) from error
 
     def add(self, record: MaskRecord) -> None:
         """Append a line, which is on its way to the disk when this returns."""
@@ -121,7 +121,7 @@ class MaskFolder:
         try:
             self._file.write(record.line())
         except OSError as error:
-            raise _unwritable(self.out / RECORDS, error) from error
+            raise unwritable(self.out / RECORDS, error) from error
 
     def close(self, tidy: bool = True) -> None:
         """End; `tidy` brings the lines into the order of the source."""
@@ -199,7 +199,7 @@ def _read_records(out: Path) -> dict[str, MaskRecord]:
     file = out / RECORDS
     try:
         if not file.exists():
-            _check_empty(out)
+            check_vacant(out)
             return {}
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
@@ -220,17 +220,3 @@ def _parse(line: str) -> MaskRecord:
     known = {field.name for field in fields(MaskRecord)}
     box = values.get("box")
     return MaskRecord(**{k: v for k, v in values.items() if k in known and k != "box"}, box=box and tuple(box))
-
-
-def _check_empty(out: Path) -> None:
-    if not out.exists():
-        return
-    if not out.is_dir():
-        raise OutputError(f"{out} is a file; give a folder")
-    names = sorted(path.name for path in out.iterdir())
-    if names:
-        raise OutputError(f"{out} holds other files ({', '.join(names[:3])}, ...); give a new or empty folder")
-
-
-def _unwritable(path: Path, error: OSError) -> OutputError:
-    return OutputError(f"{path} cannot be written ({error.strerror}); choose another place or make room")

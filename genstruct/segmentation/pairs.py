@@ -11,6 +11,7 @@ from torch import Tensor
 from genstruct.data.archive import Archive
 from genstruct.errors import GenstructError
 from genstruct.losses.mask import area, binarization, border
+from genstruct.pixels import to_bytes
 from genstruct.segmentation.config import check_bounds
 from genstruct.segmentation.layered import LayeredGenerator, Scene
 from genstruct.train.randomness import Draws
@@ -89,8 +90,3 @@ def usable(scene: Scene, config: PairConfig) -> Bool[Tensor, " batch"]:
     gray = binarization(mask) / covered.clamp(min=1e-6)
     in_range = (covered > config.minimum_area) & (covered < config.maximum_area)
     return in_range & (framed < config.border) & (gray < config.gray)
-
-
-def to_bytes(values: Float[Tensor, "batch channels height width"]) -> np.ndarray:
-    """[0, 1] NCHW to uint8 NHWC."""
-    return (values * 255).round().clamp(0, 255).byte().permute(0, 2, 3, 1).cpu().numpy()

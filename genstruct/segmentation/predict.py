@@ -27,8 +27,9 @@ from genstruct.data.source import Source
 from genstruct.data.threads import in_order
 from genstruct.errors import ImageError
 from genstruct.export.images import overlay, to_uint8, write_png
+from genstruct.files import check_space
+from genstruct.pixels import to_unit
 from genstruct.segmentation.mask_folder import CUTOUT, OVERLAY, MaskFolder, MaskRecord
-from genstruct.train.checkpoint import check_space
 
 INPUT_PIXELS = 512 * 512
 """Pixels of a photo as it is given to the network: well above its working size (64) and the refinement's (256)."""
@@ -176,7 +177,7 @@ def _predicted(
     """Masks for what was loaded, in order; failures pass through."""
     for group in _chunks(items, options.batch):
         good = [item for item in group if isinstance(item, _Loaded)]
-        images = [torch.from_numpy(item.pixels).permute(2, 0, 1).float() / 255 for item in good]
+        images = [to_unit(item.pixels) for item in good]
         masks = iter(_predict(predictor, images, options.refine))
         for item in group:
             yield (item, next(masks)) if isinstance(item, _Loaded) else item
@@ -245,8 +246,8 @@ def _write_extras(
     if CUTOUT in paths:
         write_png(paths[CUTOUT], np.dstack([pixels, mask]))
     if OVERLAY in paths:
-        photo = torch.from_numpy(_shrunk(pixels, OVERLAY_PIXELS)).permute(2, 0, 1).float() / 255
-        small = torch.from_numpy(_shrunk(mask, OVERLAY_PIXELS))[None].float() / 255
+        photo = to_unit(_shrunk(pixels, OVERLAY_PIXELS))
+        small = to_unit(_shrunk(mask, OVERLAY_PIXELS)[..., None])
         write_png(paths[OVERLAY], to_uint8(overlay(photo, small)))
 
 

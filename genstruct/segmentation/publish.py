@@ -18,7 +18,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.errors import CheckpointError, ConfigError, OutputError
-from genstruct.export.images import write_bytes, write_text
+from genstruct.files import write_bytes, write_text
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.weights import fingerprint_of
 from genstruct.train.run_folder import CONFIG, ENVIRONMENT

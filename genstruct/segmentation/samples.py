@@ -18,10 +18,10 @@ from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.configuration import build
-from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.data.metadata import FILE_NAME
 from genstruct.errors import CheckpointError, ConfigError, OutputError
 from genstruct.export.images import to_uint8, write_png
+from genstruct.files import is_occupied, whole_folder
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig
 from genstruct.segmentation.layered import LayeredGenerator, Scene, fading_prior
 from genstruct.train import checkpoint
@@ -132,7 +132,7 @@ def write_samples(
     """
     if is_occupied(out):  # told now, not after the work
         raise OutputError(f"{out} holds other files; choose a new folder")
-    with appearing_folder(out) as folder:
+    with whole_folder(out) as folder:
         lines, done = [], 0
         for scene in generator.scenes(count, seed):
             for row in range(len(scene.logits)):

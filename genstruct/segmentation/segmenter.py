@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.errors import ShapeError
 from genstruct.nn.unet import UNet
+from genstruct.pixels import resized
 from genstruct.segmentation.refine import RefineSettings, refine
 from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
@@ -116,7 +116,7 @@ class Segmenter:
     @torch.inference_mode()
     def logits(self, images: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 1 h w"]:
         """Logits of the bare network at working resolution: the mean of the images and their mirror images."""
-        small = resize_to(images, working_size(images.shape[-2:], self.size))
+        small = resized(images, working_size(images.shape[-2:], self.size))
         small = small.contiguous(memory_format=torch.channels_last)
         both = self.network(small).float() + self.network(small.flip(-1)).float().flip(-1)
         return both / 2
@@ -141,10 +141,10 @@ class Segmenter:
         self, images: Float[Tensor, "batch 3 height width"], refined: bool
     ) -> Float[Tensor, "batch 1 height width"]:
         size = images.shape[-2:]
-        logits = resize_to(self.logits(images), limited(size, REFINE_SIDE) if refined else size)
+        logits = resized(self.logits(images), limited(size, REFINE_SIDE) if refined else size)
         if refined:
-            mask = refine(resize_to(images, logits.shape[-2:]), logits.sigmoid(), self.refinement)
-            return resize_to(mask, size).clamp(0, 1)
+            mask = refine(resized(images, logits.shape[-2:]), logits.sigmoid(), self.refinement)
+            return resized(mask, size).clamp(0, 1)
         return (logits - math.log(self.threshold / (1 - self.threshold))).sigmoid()
 
 
@@ -160,15 +160,6 @@ def limited(size: Sequence[int], longest: int) -> tuple[int, int]:
     """Height and width scaled down until neither exceeds `longest`."""
     scale = min(1.0, longest / max(size))
     return max(1, round(size[0] * scale)), max(1, round(size[1] * scale))
-
-
-def resize_to(
-    images: Float[Tensor, "batch channels height width"], size: Sequence[int]
-) -> Float[Tensor, "batch channels h w"]:
-    """Bilinear, antialiased where it shrinks."""
-    if tuple(images.shape[-2:]) == tuple(size):
-        return images
-    return F.interpolate(images, tuple(size), mode="bilinear", align_corners=False, antialias=True)
 
 
 def checked_images(

@@ -16,10 +16,9 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from genstruct.data.folders import is_occupied
 from genstruct.data.sources import open_source
 from genstruct.errors import CheckpointError, ConfigError, DataError, GenstructError, OutputError
-from genstruct.export.images import write_json, write_text
+from genstruct.files import is_occupied, write_json, write_text
 from genstruct.metrics.evaluation import MaskReport, score_mask_folder
 from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.predict import MaskOptions, extract_masks

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from genstruct.data.folders import appearing_folder, is_occupied
 from genstruct.data.metadata import FILE_NAME, Record
 from genstruct.data.source import Source
 from genstruct.data.sources import open_source
 from genstruct.data.synthetic import write_scenes
 from genstruct.errors import DataError, ImageError
+from genstruct.files import is_occupied, whole_folder
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def sample(source: Source, numbers: Sequence[int], out: Path, root: Path) -> Non
         DataError: None of the photos can be read.
     """
     lines = []
-    with appearing_folder(out) as partial:
+    with whole_folder(out) as partial:
         for number in numbers:
             name, mask = source.names[number], _mask_of(source, number)
             line = {**_extra(source.records.get(name)), "file_name": f"images/{name}"}

@@ -12,7 +12,7 @@ from torch import nn
 from genstruct.data.archive import Archive
 from genstruct.data.batches import Batches
 from genstruct.errors import GenstructError
-from genstruct.export.images import write_bytes
+from genstruct.files import write_bytes
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.train import distributed

@@ -4,16 +4,14 @@ A checkpoint is a dictionary of tensors, numbers, strings, lists and dictionarie
 When the layout changes, `FORMAT` goes up and `MIGRATIONS` gains the function that brings the previous layout forward.
 """
 
-import os
-import shutil
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from genstruct.errors import CheckpointError, OutputError
+from genstruct.files import whole_file
 
 Contents = dict[str, Any]
 
@@ -37,21 +35,14 @@ def save(path: Path, contents: Contents) -> None:
         OutputError: The folder cannot be written or the disk is too full; an older file of that name stays as it was.
             Whatever ends the writing, an interruption too, leaves no half file behind.
     """
-    partial = path.with_name(path.name + ".partial")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        check_space(path.parent, _tensor_bytes(contents) + _SPARE_BYTES)
-        with partial.open("wb") as file:
+        with (
+            whole_file(path, _tensor_bytes(contents) + _SPARE_BYTES, durable=True) as partial,
+            partial.open("wb") as file,
+        ):
             torch.save({**contents, "format": FORMAT, "kind": KIND}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    except BaseException as error:  # also KeyboardInterrupt: half a file helps nobody
-        with suppress(OSError):  # where a parent is a file, nothing was written
-            partial.unlink(missing_ok=True)
-        if not isinstance(error, OSError | RuntimeError):  # torch reports a failed write as RuntimeError
-            raise
-        raise OutputError(f"cannot write checkpoint {path}: {_first_line(error)}; free space or fix rights") from error
+    except RuntimeError as error:  # how torch reports a failed write
+        raise OutputError(f"{path} cannot be written ({_first_line(error)}); free space or fix rights") from error
 
 
 def load(path: Path, parts: Sequence[str] = ()) -> Contents:
@@ -121,15 +112,6 @@ def delete_after(path: Path) -> None:
     for newer in reversed(all_in(path.parent.parent)):
         if newer.name > path.name:
             newer.unlink()
-
-
-def check_space(folder: Path, needed: int) -> None:
-    """Raise OutputError if the disk under `folder` has fewer than `needed` bytes left."""
-    free = shutil.disk_usage(folder).free
-    if free < needed:
-        raise OutputError(
-            f"{folder} needs {needed / 2**20:.1f} MiB but its disk has {free / 2**20:.1f} MiB left; free some space"
-        )
 
 
 def _migrated(path: Path, contents: object) -> Contents:

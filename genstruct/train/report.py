@@ -5,8 +5,7 @@ Logged scalars are summed on the device and cross to the host once per log line.
 
 import json
 import math
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +15,8 @@ from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
-from genstruct.errors import OutputError
+from genstruct.files import whole_file, writing
+from genstruct.pixels import to_bytes
 from genstruct.train.distributed import mean_over_ranks
 
 if TYPE_CHECKING:
@@ -143,15 +143,6 @@ class Report:
                 self.curves.add_scalar(name, value, images)
 
 
-@contextmanager
-def writing(place: Path | str) -> Iterator[None]:
-    """Turn failures of the file system inside the block into OutputError."""
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write {place}: {error.strerror or error}; free space or fix rights") from error
-
-
 def grid(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "3 rows columns"]:
     """Pictures side by side on a near-square grid, row by row; unused cells are white."""
     n, _, h, w = pictures.shape
@@ -164,10 +155,9 @@ def grid(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "3 rows columns"]:
 
 def save_grid(path: Path, pictures: Float[Tensor, "n 3 h w"]) -> None:
     """Write pictures in [0, 1] as one 8-bit PNG; the file appears whole or not at all."""
-    pixels = grid(pictures.detach().float().cpu().nan_to_num()).clamp(0, 1).mul(255).round().byte()
-    partial = path.with_name(path.name + ".partial")
-    Image.fromarray(pixels.permute(1, 2, 0).contiguous().numpy()).save(partial, format="PNG")
-    partial.replace(path)
+    pixels = to_bytes(grid(pictures.detach().float().cpu().nan_to_num()))
+    with whole_file(path) as partial:
+        Image.fromarray(pixels).save(partial, format="PNG")
 
 
 def _plain(value: object) -> object:

@@ -25,8 +25,8 @@ import torch
 import yaml
 
 from genstruct.errors import ConfigError, OutputError
+from genstruct.files import check_vacant, write_text
 from genstruct.train import distributed
-from genstruct.train.report import writing
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
@@ -77,13 +77,11 @@ def open_run(
     if continued:
         _check_same(out, settings, may_differ, complete or dict)
     else:
-        _check_empty(out)
+        check_vacant(out)
     distributed.barrier()  # all ranks have looked before rank 0 writes
     if distributed.current().main:
-        with writing(out):
-            out.mkdir(parents=True, exist_ok=True)
-            _replace(out / CONFIG, _as_yaml(settings))
-            _add_session(out / ENVIRONMENT)
+        write_text(out / CONFIG, _as_yaml(settings))
+        _add_session(out / ENVIRONMENT)
     distributed.barrier()
     return RunFolder(out, continued)
 
@@ -113,14 +111,6 @@ def git_state(folder: Path) -> dict[str, Any] | None:
     if commit is None or not _git(folder, "ls-files", "."):  # an installed copy inside somebody else's repository
         return None
     return {"commit": commit, "dirty": bool(_git(folder, "status", "--porcelain"))}
-
-
-def _check_empty(out: Path) -> None:
-    with writing(out):
-        names = sorted(p.name for p in out.iterdir() if not p.name.startswith(".")) if out.exists() else []
-    if names:
-        shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-        raise OutputError(f"{out} holds other files ({shown}); give a new or empty folder")
 
 
 def _check_same(
@@ -174,13 +164,7 @@ def _add_session(path: Path) -> None:
             raise ValueError
     except ValueError as error:  # no JSON, no text
         raise OutputError(f"{path} is not a list of sessions; move it away, a new one is begun") from error
-    _replace(path, json.dumps([*sessions, environment()], indent=1) + "\n")
-
-
-def _replace(path: Path, text: str) -> None:
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    write_text(path, json.dumps([*sessions, environment()], indent=1) + "\n")
 
 
 def _version(package: str) -> str | None:

@@ -10,11 +10,11 @@ from genstruct.data.sample import Sample
 from genstruct.errors import ShapeError
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.unet import UNet
+from genstruct.pixels import to_unit
 from genstruct.segmentation.labels import (
     CONFIDENCE,
     LABELS,
     Labels,
-    as_unit,
     calibrate,
     label,
     load_labels,
@@ -237,7 +237,7 @@ def test_turned_and_enlarged_pictures_keep_their_middle():
 def test_masks_alone_have_the_area_that_refined_masks_have():
     segmenter, archive = Segmenter(network(), 16), photos(20, 24)
     segmenter.card = calibrate(segmenter, archive)
-    images = as_unit(archive.images, segmenter.device)
+    images = to_unit(archive.images, segmenter.device)
     areas = [torch.stack(segmenter.predict(images, refine)).gt(0.5).float().mean() for refine in (False, True)]
     assert 0.02 < segmenter.card["threshold"] < 0.98
     torch.testing.assert_close(*areas, atol=0.005, rtol=0)

@@ -1,5 +1,6 @@
 import errno
 import pickle
+import shutil
 from collections import namedtuple
 from pathlib import Path
 
@@ -88,7 +89,7 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path):
 def test_too_little_space_is_noticed_before_writing(tmp_path, monkeypatch):
     checkpoint.save(tmp_path / "a.pt", CONTENTS)
     usage = namedtuple("usage", "total used free")
-    monkeypatch.setattr(checkpoint.shutil, "disk_usage", lambda _: usage(10**9, 10**9, 1000))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(10**9, 10**9, 1000))
     with pytest.raises(OutputError, match=r"needs 5\.0 MiB but its disk has 0\.0 MiB left"):
         checkpoint.save(tmp_path / "a.pt", {"big": torch.zeros(2**20)})
     assert checkpoint.load(tmp_path / "a.pt")["number"] == 3
@@ -126,7 +127,7 @@ def test_an_interruption_while_writing_leaves_no_half_file(tmp_path, monkeypatch
 @pytest.mark.parametrize("place", ["file/a.pt", "file/deep/a.pt"])
 def test_a_file_in_the_place_of_a_folder_is_one_clear_line(tmp_path, place):
     (tmp_path / "file").write_text("mine")
-    with pytest.raises(OutputError, match="cannot write checkpoint"):
+    with pytest.raises(OutputError, match="cannot be written"):
         checkpoint.save(tmp_path / place, CONTENTS)
     assert (tmp_path / "file").read_text() == "mine"
 

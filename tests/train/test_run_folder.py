@@ -76,9 +76,9 @@ def test_hidden_files_do_not_matter(tmp_path):
 
 def test_a_folder_that_cannot_be_written_is_one_clear_line(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         open_run(tmp_path / "file" / "run", CONFIG)
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="is a file; give a folder"):
         open_run(tmp_path / "file", CONFIG)
 
     def refuse(*_, **__):

@@ -201,5 +201,5 @@ def test_batches_of_another_size_are_refused(tmp_path):
 
 def test_a_folder_that_cannot_be_made_is_one_clear_line(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot write"):
+    with pytest.raises(OutputError, match="cannot be written"):
         trainer(tmp_path / "file" / "run").run()

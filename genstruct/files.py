@@ -1,0 +1,188 @@
+"""Writing files: whole or not at all, in folders that are ours, on disks that have room; the one place that does it.
+
+Whatever fails becomes an `OutputError` that names the file. Temporary names are at most ten letters long, so
+that any name which the file system holds can be written.
+"""
+
+import errno
+import fcntl
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO
+
+from genstruct.errors import OutputError
+
+SPARE_BYTES = 64 << 20
+"""Room that large writes leave to the system."""
+SHOWN = 3  # names of files in a message
+
+
+@contextmanager
+def writing(place: Path | str) -> Iterator[None]:
+    """Turn failures of the file system inside the block into an `OutputError` that names `place`."""
+    try:
+        yield
+    except OSError as error:
+        raise unwritable(place, error) from error
+
+
+def unwritable(place: Path | str, error: OSError) -> OutputError:
+    """The error for a place that the system does not let us write."""
+    return OutputError(f"{place} cannot be written ({error.strerror or error}); make room, or choose another place")
+
+
+def write_bytes(path: Path, contents: bytes) -> None:
+    """Write a file whole or not at all; folders are made. Raises OutputError."""
+    with whole_file(path) as partial:
+        partial.write_bytes(contents)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Path, values: object) -> None:
+    """Write plain values as indented JSON, whole or not at all."""
+    write_text(path, json.dumps(values, indent=1) + "\n")
+
+
+@contextmanager
+def whole_file(path: Path, needed: int = 0, durable: bool = False) -> Iterator[Path]:
+    """A path to write to, which becomes `path` when the block ends well and vanishes when it does not.
+
+    Args:
+        path: The file to make or to replace; folders are made.
+        needed: Bytes that will be written; fewer free ones are told before anything is.
+        durable: Also wait for the disk, so that a power cut leaves the old file or the new one.
+
+    Raises:
+        OutputError: No permission, no room.
+    """
+    partial = None
+    with writing(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            check_space(path.parent, needed)
+            partial = _temporary(path)
+            yield partial
+            if durable:
+                _flush(partial)
+            partial.replace(path)
+        finally:
+            if partial is not None:
+                with suppress(OSError):
+                    partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(out: Path, needed: int = 0, replace: bool = False) -> Iterator[Path]:
+    """A temporary folder beside `out` that takes its name when the block ends well, and vanishes when it does not.
+
+    Args:
+        out: The folder to make; an empty one may be there.
+        needed: Bytes that will be written.
+        replace: Put the new folder in the place of a full one, which stays until the new one is complete.
+
+    Raises:
+        OutputError: No permission, too little space, or a folder with files where `replace` is not set.
+    """
+    partial = None
+    with writing(out):
+        try:
+            out.parent.mkdir(parents=True, exist_ok=True)
+            partial = Path(tempfile.mkdtemp(prefix=".", suffix="~", dir=out.parent))
+            check_space(out.parent, needed + SPARE_BYTES)
+            yield partial
+            partial.chmod(0o755)  # mkdtemp gives 0700
+            _publish(partial, out, replace)
+        finally:
+            if partial is not None:
+                shutil.rmtree(partial, ignore_errors=True)
+
+
+def is_occupied(out: Path) -> bool:
+    """Whether there is something at `out` that must not be overwritten silently: a file, or a folder with content."""
+    return out.exists() and (not out.is_dir() or any(out.iterdir()))
+
+
+def check_vacant(out: Path) -> None:
+    """Raise OutputError for a file, or for a folder with anything but hidden files in it."""
+    with writing(out):
+        if out.exists() and not out.is_dir():
+            raise OutputError(f"{out} is a file; give a folder")
+        names = sorted(path.name for path in out.iterdir() if not path.name.startswith(".")) if out.exists() else []
+    if names:
+        shown = ", ".join(names[:SHOWN]) + (f" and {len(names) - SHOWN} more" if len(names) > SHOWN else "")
+        raise OutputError(f"{out} holds other files ({shown}); give a new or empty folder")
+
+
+def check_space(folder: Path, needed: int) -> None:
+    """Raise OutputError if the disk under `folder` has fewer than `needed` bytes left."""
+    if needed and (free := shutil.disk_usage(folder).free) < needed:
+        raise OutputError(
+            f"{folder} needs {needed / 2**20:.1f} MiB but its disk has {free / 2**20:.1f} MiB left; free some space"
+        )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold a folder for this process. The system takes the lock back when a process ends, however it ends.
+
+    Args:
+        folder: Is made where it is not there; a hidden file in it carries the lock.
+
+    Raises:
+        OutputError: Another process holds it, or the folder cannot be written.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / ".lock").open("ab")
+    with file:
+        _hold(file, folder)
+        yield
+
+
+def _hold(file: IO[bytes], folder: Path) -> None:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in (errno.EAGAIN, errno.EACCES):  # a file system without locks: go on as if alone
+            return
+        raise OutputError(
+            f"another process is writing to {folder}; wait until it has ended, or give another folder"
+        ) from error
+
+
+def _temporary(path: Path) -> Path:
+    """An empty file beside `path`; hidden, its name shorter than any that comes from us."""
+    for _ in range(100):
+        partial = path.with_name(f".{os.urandom(3).hex()[:5]}~")
+        try:
+            partial.touch(exist_ok=False)
+        except FileExistsError:
+            continue
+        return partial
+    raise OutputError(f"{path} cannot be written (no free temporary name beside it); give another folder")
+
+
+def _flush(file: Path) -> None:
+    with file.open("rb") as opened:
+        os.fsync(opened.fileno())
+
+
+def _publish(partial: Path, out: Path, replace: bool) -> None:
+    if not is_occupied(out):
+        partial.rename(out)
+        return
+    if not replace:
+        raise OutputError(f"{out} holds other files; choose a new folder")
+    old = Path(tempfile.mkdtemp(prefix=".", suffix="~", dir=out.parent))
+    out.rename(old / out.name)
+    partial.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
