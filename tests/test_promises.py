@@ -140,6 +140,16 @@ def test_the_tested_versions_cover_every_dependency():
         assert need.specifier.contains(pins[canonicalize_name(need.name)]), text
 
 
+def test_an_installed_package_has_its_templates_its_marker_of_types_and_its_texts():
+    tables = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    places = {name: "genstruct/**" if name == "*" else name.replace(".", "/") for name in tables}
+    patterns = [f"{places[name]}/{pattern}" for name, table in tables.items() for pattern in table]
+    shipped = {file for pattern in patterns for file in ROOT.glob(pattern)}
+    others = {file for file in (ROOT / "genstruct").rglob("*") if file.is_file() and file.suffix not in (".py", ".pyc")}
+    assert ROOT / "genstruct" / "py.typed" in shipped
+    assert others <= shipped
+
+
 def test_ci_runs_what_a_person_runs():
     assert os.access(ROOT / ".ci" / "run", os.X_OK)
     assert re.search(r"^make test$", (ROOT / ".ci" / "run").read_text(), re.M)

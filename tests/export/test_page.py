@@ -72,6 +72,21 @@ def test_the_page_is_well_formed_and_shows_what_it_was_given(page):
         assert part in text
 
 
+def test_nothing_that_a_page_is_given_becomes_an_element(tmp_path):
+    evil = "'\"><script>alert(1)</script>{{ 1 + 1 }}"
+    image = torch.rand(3, 8, 8)
+    write_png(tmp_path / f"{evil.replace('/', '')}.png", np.zeros((4, 4), np.uint8))
+    beside = tmp_path / f"{evil.replace('/', '')}.png"
+    section = Section(
+        evil, evil, Table([evil], [[evil]]), [Picture(image, evil), Picture(beside, evil)], [{evil: image}], [evil]
+    )
+    write_page(tmp_path / "index.html", evil, [section, section], evil)
+    reader = read(tmp_path / "index.html")
+    assert [tag for tag, _ in reader.found].count("script") == 1
+    assert reader.text.count(evil) == 3 + 2 * 9  # title twice and intro; a section names it twice in links and heading
+    assert {attributes["alt"] for tag, attributes in reader.found if tag == "img" and "src" in attributes} == {evil}
+
+
 def test_nothing_is_loaded_from_elsewhere(page):
     for tag, attributes in read(page).found:
         for name in ("src", "href"):
