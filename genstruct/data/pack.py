@@ -182,11 +182,16 @@ def truth_masks(source: Source, archive: Archive) -> UInt8[np.ndarray, "n size s
     return masks
 
 
+def stored(squaring: Squaring) -> dict[str, Any]:
+    """How an archive writes its policy: "center" by the word of the first archives, which so stay valid."""
+    return asdict(squaring) | ({"crop": "centre"} if squaring.crop == "center" else {})
+
+
 def fingerprint_of(source: Source, squaring: Squaring) -> str:
     """A digest of all that decides the content of an archive: names, sizes and times of the files, and the policy."""
     boxes = [record.box for record in source.records.values()] if squaring.crop == "box" else []
     entries = [(entry.name, entry.size, entry.changed) for entry in source.entries]
-    content = json.dumps([FORMAT, asdict(squaring), source.max_pixels, entries, boxes])
+    content = json.dumps([FORMAT, stored(squaring), source.max_pixels, entries, boxes])
     return hashlib.sha256(content.encode()).hexdigest()
 
 
@@ -224,7 +229,7 @@ def _existing(out: Path, fingerprint: str, source: Source, squaring: Squaring, o
     if overwrite:
         return None
     remedy = "choose another folder or overwrite it"
-    if index.get("policy") == asdict(squaring) and _names(index) == set(source.names):
+    if index.get("policy") == stored(squaring) and _names(index) == set(source.names):
         raise OutputError(
             f"{out} holds an archive of files of these names, but of other sizes, times of change, boxes or limits; if "
             f"they were copied, copy them with their times (cp -p), otherwise {remedy}"
@@ -266,7 +271,7 @@ def _write_images(
         "genstruct_archive": FORMAT,
         "size": squaring.size,
         "source": source.description,
-        "policy": asdict(squaring),
+        "policy": stored(squaring),
         "names": names,
         "regions": regions,
         "pictures": pictures,

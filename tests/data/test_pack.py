@@ -1,3 +1,4 @@
+import hashlib
 import io
 import json
 import os
@@ -34,6 +35,18 @@ def test_an_archive_holds_the_pixels_in_the_order_of_the_source(photos, tmp_path
     assert isinstance(archive.images, np.memmap)
     assert np.array_equal(archive.images, np.stack([photo(number, 16, 16) for number in range(9)]))
     assert archive.source == f"folder {photos}"
+
+
+def test_an_archive_of_before_the_crop_was_spelt_center_stays_valid(photos, tmp_path):
+    source, place = open_source(photos), tmp_path / "packed"
+    pack(source, place, 16)
+    index = json.loads((place / "index.json").read_text())
+    policy = {"size": 16, "crop": "centre", "margin": 0.15, "seed": 0, "smallest": None}
+    entries = [(entry.name, entry.size, entry.changed) for entry in source.entries]
+    content = json.dumps([index["genstruct_archive"], policy, source.max_pixels, entries, []])
+    before = {**index, "policy": policy, "fingerprint": hashlib.sha256(content.encode()).hexdigest()}
+    (place / "index.json").write_text(json.dumps(before))
+    assert pack(source, place, 16).reused
 
 
 @pytest.mark.parametrize("workers", [1, 2, 7])
