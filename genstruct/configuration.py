@@ -1,42 +1,31 @@
-"""Strict reading of settings into frozen dataclasses, and the way back.
+"""Strict reading of settings (`genstruct.settings`) from YAML and overrides, the way back, and their list for `--help`.
 
-A typo stops the command: `data: unknown key 'siez'; did you mean 'size'?`. Types are judged by jsonargparse, one value
-at a time, so that an error names the key, the value and the type it should have.
+A typo stops the command: `data: unknown key 'siez'; did you mean 'size'?`.
 """
 
+import ast
 import dataclasses
-import difflib
 import functools
+import inspect
+import itertools
 import re
-import types
-import typing
+import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, TypeVar
 
 import yaml
+from pydantic import TypeAdapter, ValidationError
 
 from genstruct.errors import ConfigError
+from genstruct.renamed import refuse_old
+from genstruct.setting_errors import in_words, wrong_leaves
+from genstruct.setting_kinds import choices_in, kinds, words
+from genstruct.settings import checked_class, merged
 from genstruct.strict_yaml import parse_yaml
 
 T = TypeVar("T")
-Values = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Typed:
-    """The text of an override, whose meaning depends on the type of its field: `5` may be a number or a name."""
-
-    text: str
-
-    def parsed(self) -> Any:
-        """The text as YAML; text that is no YAML stands for itself."""
-        try:
-            value = parse_yaml(self.text)
-        except yaml.YAMLError:
-            return self.text
-        return self.text if isinstance(value, str) else value
 
 
 @dataclass(frozen=True)
@@ -56,22 +45,30 @@ class Setting:
     help: str
 
 
-def build(cls: type[T], values: Mapping[str, Any], overrides: Sequence[str] = ()) -> T:
-    """Fill a dataclass and the dataclasses inside it.
+def build(cls: type[T], values: Any, overrides: Sequence[str] = ()) -> T:
+    """Fill a class of settings and those inside it.
 
     Args:
-        cls: A dataclass; its defaults hold for what is not given.
-        values: Nested mappings, as read from YAML. A float without a fraction is taken where an int is wanted.
+        cls: Made by `settings`; its defaults hold for what is not given.
+        values: Nested mappings, as read from YAML.
         overrides: `key.sub=value`, with or without leading dashes; a later one wins. Values are YAML.
 
     Raises:
         ConfigError: An unknown key, a missing or wrong value, or an override without "=".
     """
-    values = dict(values)
-    for override in overrides:
-        key, text = split_override(override)
-        values = _with(values, key.split("."), Typed(text))
-    return _section(cls, values, "", None)
+    written = list(map(split_override, overrides))
+    changes = functools.reduce(merged, (_nested(key, _parsed(text)) for key, text in written), {})
+    given, adapter = merged(values, changes) if overrides else values, TypeAdapter(checked_class(cls))
+    refuse_old(given, getattr(cls, "renamed", {}))
+    try:
+        return adapter.validate_python(given)
+    except ValidationError as error:
+        wrong = tuple(f"{place}." for place in wrong_leaves(cls, given, error))
+    texts = [_nested(key, text) for key, text in written if f"{key}.".startswith(wrong)]
+    try:  # what looks like a number may be a name
+        return adapter.validate_python(functools.reduce(merged, texts, given))
+    except ValidationError as error:
+        raise in_words(cls, given, error) from None
 
 
 def split_override(override: str) -> tuple[str, str]:
@@ -93,233 +90,48 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def settings(config: Any, prefix: str = "") -> Iterator[Setting]:
+def leaves(config: Any, prefix: str = "", names: Sequence[str] = ()) -> Iterator[Setting]:
     """Every leaf of a configuration with its type, value and documentation, in order."""
     help_of = _documentation(type(config))
-    for name, kind in _fields(type(config)).items():
-        value = getattr(config, name)
+    for name, kind in kinds(type(config)).items():
+        value, key = getattr(config, name), f"{prefix}{name}"
         if dataclasses.is_dataclass(value):
-            yield from settings(value, f"{prefix}{name}.")
+            yield from leaves(value, f"{key}.", [name for choice in choices_in(kind) for name in choice.table])
         elif isinstance(value, list | tuple) and value and all(map(dataclasses.is_dataclass, value)):
             for number, item in enumerate(value):
-                yield from settings(item, f"{prefix}{name}.{number}.")
+                yield from leaves(item, f"{key}.{number}.")
         else:
-            yield Setting(f"{prefix}{name}", _words(kind), plain(value), help_of.get(name, ""))
+            about = f"one of {', '.join(names)}" if name == "name" and names else words(kind)
+            yield Setting(key, about, plain(value), help_of.get(name, ""))
 
 
-def nearest(word: str, words: Sequence[str]) -> str | None:
-    """The word most like `word`, if one is alike."""
-    return next(iter(difflib.get_close_matches(word, words, 1, 0.6)), None)
+def _nested(key: str, value: Any) -> Any:
+    return functools.reduce(lambda inner, part: {part: inner}, reversed(key.split(".")), value)
 
 
-def _section(cls: type[T], values: Any, path: str, base: T | None) -> T:
-    """Build `cls` from `values`, over the values of `base` if there is one."""
-    if isinstance(values, Typed):
-        values = values.parsed()
-    if not isinstance(values, Mapping):
-        raise ConfigError(
-            f"{path}: expected keys and values, got {_shown(values)}; set its keys, as in {path}.key=value"
-        )
-    kinds = _fields(cls)
-    for key in values:
-        if key not in kinds:
-            raise ConfigError(f"{path + ': ' if path else ''}unknown key {key!r}; {_advice(str(key), cls, path)}")
-    given = {}
-    for key, value in values.items():
-        where = f"{path}.{key}" if path else str(key)
-        given[key] = _value(kinds[key], value, where, _default(cls, key, base))
-    missing = [f"{path}.{n}" if path else n for n in kinds if n not in given and _default(cls, n, base) is _NEEDED]
-    if missing:
-        raise ConfigError(f"{missing[0]}: needs a value; add {missing[0]}=...")
+def _parsed(text: str) -> Any:
+    """The text of an override as YAML; a word, or text that is no YAML, stands for itself."""
     try:
-        return cls(**given) if base is None else dataclasses.replace(base, **given)
-    except ConfigError as error:
-        named = not path or str(error).startswith((f"{path.rsplit('.', 1)[-1]}.", path))
-        raise error if named else ConfigError(f"{path}: {error}") from error
-
-
-def _value(kind: Any, value: Any, path: str, default: Any) -> Any:
-    """The value of a field: a dataclass, dataclasses in a list, or a leaf that jsonargparse judges."""
-    inner, listed = _dataclass_in(kind), _sequence_in(kind)
-    raw = value.parsed() if isinstance(value, Typed) and inner else value
-    if inner and listed and isinstance(raw, Mapping) and raw and all(str(key).isdigit() for key in raw):
-        raw = _placed(raw, default if isinstance(default, list | tuple) else (), path)
-    if inner and listed and isinstance(raw, list | tuple):
-        return listed(_item(inner, item, f"{path}.{i}") for i, item in enumerate(raw))
-    if inner and not listed and (isinstance(raw, Mapping) or dataclasses.is_dataclass(kind)):
-        return _section(inner, raw, path, default if isinstance(default, inner) else None)
-    return _leaf(kind, value, path)
-
-
-def _item(cls: type, item: Any, path: str) -> Any:
-    base, values = item if isinstance(item, tuple) else (None, item)
-    return base if values is None and base is not None else _section(cls, values, path, base)
-
-
-def _placed(changes: Mapping[str, Any], defaults: Sequence[Any], path: str) -> list[tuple[Any, Any]]:
-    """Default items of a list, each with the values that change in it: `rounds.0.size=32`."""
-    for key in changes:
-        _check_place(key, len(defaults), path)
-    return [(base, changes.get(str(i))) for i, base in enumerate(defaults)]
-
-
-def _check_place(key: str, count: int, path: str) -> None:
-    if not key.isdigit() or int(key) >= count:
-        numbered = f"it has {count} items, numbered from 0" if count else "it is empty"
-        raise ConfigError(f"{path}: no item {key!r}: {numbered}; set the whole list, as in {path}=[{{...}}]")
-
-
-def _leaf(kind: Any, value: Any, path: str) -> Any:
-    choices = [value.parsed(), value.text] if isinstance(value, Typed) else [_parsed(value)]
-    for choice in choices:
-        try:
-            return _judge(kind, _whole(kind, choice))
-        except _WrongTypeError:
-            continue
-    shown, words = _shown(choices[0]), _words(kind)
-    near = nearest(str(choices[0]), [str(a) for part in (kind, *get_args(kind)) for a in _literals(part)])
-    raise ConfigError(f"{path}: expected {words}, got {shown}" + (f"; did you mean {near!r}?" if near else ""))
-
-
-def _parsed(value: Any) -> Any:
-    """Overrides of entries of a dictionary or a list as YAML."""
-    if isinstance(value, list | tuple):
-        return [_parsed(inner) for inner in value]
-    if isinstance(value, Mapping):
-        return {key: _parsed(inner) for key, inner in value.items()}
-    return value.parsed() if isinstance(value, Typed) else value
-
-
-class _WrongTypeError(Exception):
-    pass
-
-
-def _judge(kind: Any, value: Any) -> Any:
-    """`value` as a `kind`, by jsonargparse (1.4 ms). Raises _WrongTypeError."""
-    import jsonargparse
-
-    parser = jsonargparse.ArgumentParser(exit_on_error=False, add_help=False, default_env=False)
-    parser.add_argument("--value", type=kind)
-    try:
-        return parser.parse_object({"value": value}).value
-    except (jsonargparse.ArgumentError, TypeError, ValueError) as error:
-        raise _WrongTypeError from error
-
-
-def _whole(kind: Any, value: Any) -> Any:
-    """Replace floats without a fraction by ints where `kind` wants ints."""
-    origin, args = get_origin(kind), get_args(kind)
-    if kind is int and isinstance(value, float) and value.is_integer():
-        return int(value)
-    if origin in (Union, types.UnionType) and float not in args:
-        return functools.reduce(lambda v, part: _whole(part, v), args, value)
-    if origin in (list, tuple, Sequence) and isinstance(value, list | tuple):
-        kinds = args if origin is tuple and Ellipsis not in args else args[:1] * len(value)
-        return [_whole(k, v) for k, v in zip(kinds, value, strict=True)] if len(kinds) == len(value) else value
-    if origin in (dict, Mapping) and isinstance(value, dict):
-        return {key: _whole(args[1], inner) for key, inner in value.items()}
-    return value
-
-
-def _with(values: Mapping[str, Any], keys: list[str], value: Typed, path: str = "") -> Values:
-    """`values` with one nested key set; others are left alone."""
-    first, *rest = keys
-    path = f"{path}.{first}" if path else first
-    there = values.get(first)
-    there = there.parsed() if isinstance(there, Typed) and rest else there
-    if not rest:
-        new = value.parsed()
-        merged = {**there, **new} if isinstance(there, Mapping) and isinstance(new, dict) else value
-        return {**values, first: merged}
-    if isinstance(there, list):
-        _check_place(rest[0], len(there), path)
-        items = _with({str(i): item for i, item in enumerate(there)}, rest, value, path)
-        return {**values, first: list(items.values())}
-    return {**values, first: _with(there if isinstance(there, Mapping) else {}, rest, value, path)}
-
-
-_NEEDED = object()
-
-
-def _default(cls: type, name: str, base: Any) -> Any:
-    if base is not None:
-        return getattr(base, name)
-    field = cls.__dataclass_fields__[name]
-    if field.default_factory is not dataclasses.MISSING:
-        return field.default_factory()
-    return _NEEDED if field.default is dataclasses.MISSING else field.default
+        value = parse_yaml(text)
+    except yaml.YAMLError:
+        return text
+    return text if isinstance(value, str) else value
 
 
 @functools.cache
-def _fields(cls: type) -> dict[str, Any]:
-    """Types of the fields of a dataclass that may be set."""
-    hints = typing.get_type_hints(cls)
-    return {field.name: hints[field.name] for field in dataclasses.fields(cls) if field.init}
-
-
-def _dataclass_in(kind: Any) -> type | None:
-    """The dataclass that a type is, or that is inside `X | None`, `tuple[X, ...]` and `list[X]`."""
-    if dataclasses.is_dataclass(kind):
-        return kind
-    if get_origin(kind) in (dict, Mapping):
-        return None
-    return next((found for part in get_args(kind) if (found := _dataclass_in(part))), None)
-
-
-def _sequence_in(kind: Any) -> type | None:
-    """`tuple` or `list` where a type is or may be one."""
-    return next((o for o in map(get_origin, (kind, *get_args(kind))) if o in (tuple, list)), None)
-
-
-def _advice(key: str, cls: type, path: str) -> str:
-    """What else may have been meant by an unknown key of section `path`."""
-    names = list(_fields(cls))
-    near = nearest(key, names)
-    if near is None:  # perhaps a key of a section below, written without the section
-        below = [f"{section}.{name}" for section, name in _below(cls) if name == key]
-        near = next(iter(below), None)
-    return f"did you mean {near!r}?" if near else f"the keys here are {', '.join(names)}"
-
-
-def _below(cls: type, prefix: str = "") -> Iterator[tuple[str, str]]:
-    for name, kind in _fields(cls).items():
-        if dataclasses.is_dataclass(kind):
-            yield from ((prefix + name, inner) for inner in _fields(kind))
-            yield from _below(kind, f"{prefix}{name}.")
-
-
-def _literals(kind: Any) -> tuple[Any, ...]:
-    return get_args(kind) if get_origin(kind) is Literal else ()
-
-
-def _words(kind: Any) -> str:
-    """A type as a user reads it."""
-    if kind is type(None):
-        return "null"
-    if _literals(kind):
-        return "one of " + ", ".join(map(str, _literals(kind)))
-    if get_origin(kind) in (Union, types.UnionType):
-        return " or ".join(map(_words, get_args(kind)))
-    if get_origin(kind) in (tuple, list, Sequence):
-        words = [_words(part) for part in get_args(kind) if part is not Ellipsis]
-        several = Ellipsis in get_args(kind) or get_origin(kind) is not tuple
-        return f"list of {words[0]}" if several else f"list of {len(words)} ({', '.join(words)})"
-    if isinstance(kind, type) and not get_args(kind):
-        return {"str": "text", "Path": "path", "bool": "true or false"}.get(kind.__name__, kind.__name__)
-    return re.sub(r"\b[a-z_]+\.", "", str(kind))
-
-
-def _shown(value: Any) -> str:
-    text = repr(plain(value))
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def _documentation(cls: type) -> dict[str, str]:
-    """Help of each field: the string below it, or its line under Args in the docstring of the class."""
-    import docstring_parser
+    """The text below each field."""
+    found: dict[str, str] = {}
+    for base in reversed(cls.__mro__[:-1]):
+        try:
+            (tree,) = ast.parse(textwrap.dedent(inspect.getsource(base))).body
+        except OSError:  # without its source
+            continue
+        for field, text in itertools.pairwise(tree.body if isinstance(tree, ast.ClassDef) else ()):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_text(text):
+                found[field.target.id] = " ".join(text.value.value.split())
+    return found
 
-    try:
-        found = docstring_parser.parse_from_object(cls)
-    except (OSError, TypeError):  # without its source, what the docstring says must do
-        found = docstring_parser.parse(cls.__doc__ or "")
-    return {param.arg_name: " ".join((param.description or "").split()) for param in found.params}
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)

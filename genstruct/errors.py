@@ -3,6 +3,9 @@
 A message says what is wrong, what came, and what to do, in one line.
 """
 
+import difflib
+from collections.abc import Sequence
+
 
 class GenstructError(Exception):
     """Base of all errors that carry a message for the user; commands print it without a traceback and exit with 2."""
@@ -34,3 +37,8 @@ class OutputError(GenstructError):
 
 class MissingDependency(GenstructError):  # noqa: N818 - reads as what it is, like ModuleNotFoundError
     """An optional package is needed; the message carries the line that installs it."""
+
+
+def nearest(word: str, words: Sequence[str]) -> str | None:
+    """The word most like `word`, if one is alike."""
+    return next(iter(difflib.get_close_matches(word, words, 1, 0.6)), None)

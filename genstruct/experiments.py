@@ -12,8 +12,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from genstruct.configuration import build, nearest, plain
-from genstruct.errors import ConfigError
+from genstruct.configuration import build, plain
+from genstruct.errors import ConfigError, nearest
 from genstruct.strict_yaml import read_yaml
 
 if TYPE_CHECKING:

@@ -31,7 +31,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def parse_yaml(text: str) -> Any:
     """YAML text as Python values. Raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
+    try:
+        return yaml.load(text, _Loader)
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deeply") from error
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # of scalars with a tag: `!!int x`
+        raise yaml.YAMLError(f"a value that does not fit its type ({error})") from error
 
 
 def _reason(error: yaml.YAMLError) -> str:
@@ -42,6 +47,10 @@ def _reason(error: yaml.YAMLError) -> str:
 
 class _Loader(yaml.SafeLoader):
     yaml_implicit_resolvers: typing.ClassVar[dict[str, Any]] = {}
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        self.deep_construct = True  # so that what contains itself (`&a [*a]`) is refused
+        return super().construct_document(node)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen = set()

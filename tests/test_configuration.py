@@ -1,32 +1,31 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pytest
+from pydantic import Field, PositiveInt
 
-from genstruct.configuration import build, plain, settings, split_override
+from genstruct.configuration import build, leaves, plain, split_override
 from genstruct.errors import ConfigError
+from genstruct.settings import Choice, Share, settings
 from genstruct.strict_yaml import parse_yaml, read_yaml
 
 
-@dataclass(frozen=True)
+@settings
 class Stage:
-    side: int = 16
+    side: PositiveInt = 16
     """Side of the pictures, pixels."""
 
 
-@dataclass(frozen=True)
+@settings
 class Data:
-    """Images.
-
-    Args:
-        root: Folder or archive.
-        size: Side of the crop,
-            pixels.
-    """
+    """Images."""
 
     root: str
+    """Folder or archive."""
     size: int = 64
+    """Side of the crop,
+    pixels."""
     crop: Literal["center", "random"] = "center"
     limit: int | None = None
     note: str | None = None
@@ -37,7 +36,7 @@ class Data:
             raise ConfigError(f"size must be at least 1, got {self.size}")
 
 
-@dataclass(frozen=True)
+@settings
 class Train:
     images: int = 1000
     """Images to see."""
@@ -48,9 +47,11 @@ class Train:
     warm: Stage | None = None
     weights: dict[str, int] = field(default_factory=dict)
     flip: bool = True
+    keep: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    share: Share = 1.0
 
 
-@dataclass(frozen=True)
+@settings
 class Whole:
     data: Data
     train: Train = field(default_factory=lambda: Train(images=77))
@@ -93,6 +94,13 @@ def test_what_is_not_given_keeps_the_default_of_the_class_that_holds_it():
         ({"train": {"betas": [0, 1, 2]}}, [], "train.betas: expected list of 2 (float, float), got [0, 1, 2]"),
         ({"train": {"flip": 1}}, [], "train.flip: expected true or false, got 1"),
         ({"seed": True}, [], "seed: expected int, got True"),
+        ({"train": {"keep": 0.5}}, [], "train.keep: expected float above 0 and below 0.5, got 0.5"),
+        ({}, ["train.share=1.5"], "train.share: expected float from 0 to 1, got 1.5"),
+        ({}, ["train.lr=.nan"], "train.lr: expected float, got nan"),
+        ({"train": {"stages": [{"side": 0}]}}, [], "train.stages.0.side: expected int above 0, got 0"),
+        ({"train": {"stages": 3}}, [], "train.stages: expected list of {side}, got 3"),
+        ({"train": {"lr": "1"}}, [], "train.lr: expected float, got '1'"),
+        ({"data": {"root": "a", "size": 0}}, ["train.lr=x"], "data: size must be at least 1, got 0"),
         ({"train": 3}, [], "train: expected keys and values, got 3; set its keys, as in train.key=value"),
         ({"data": {}}, [], "data.root: needs a value; add data.root=..."),
         ({"data": {"root": "a", "size": 0}}, [], "data: size must be at least 1, got 0"),
@@ -135,13 +143,13 @@ def test_sections_can_be_set_whole_inside_lists_and_where_the_default_is_none():
 def test_one_item_of_a_list_can_be_changed_in_the_file_and_in_the_defaults():
     assert whole({"train": {"stages": [{"side": 1}, {}]}}, "train.stages.0.side=9").train.stages == (Stage(9), Stage())
 
-    @dataclass(frozen=True)
+    @settings
     class Rounds:
         rounds: tuple[Stage, ...] = (Stage(1), Stage(2))
 
     assert build(Rounds, {}, ["rounds.1.side=5"]).rounds == (Stage(1), Stage(5))
     assert build(Rounds, {}, ["rounds=[{side: 3}]"]).rounds == (Stage(3),)
-    assert [leaf.key for leaf in settings(Rounds())] == ["rounds.0.side", "rounds.1.side"]
+    assert [leaf.key for leaf in leaves(Rounds())] == ["rounds.0.side", "rounds.1.side"]
     for values in ({}, {"rounds": [{}, {}]}):
         with pytest.raises(ConfigError, match=r"rounds: no item '2': it has 2 items, numbered from 0"):
             build(Rounds, values, ["rounds.2.side=5"])
@@ -156,11 +164,132 @@ def test_a_resolved_configuration_builds_itself_again():
 
 
 def test_every_leaf_has_its_type_value_and_documentation():
-    leaves = {leaf.key: leaf for leaf in settings(whole({}, "train.warm.side=3"))}
-    assert leaves["data.size"].help == "Side of the crop, pixels."
-    assert leaves["train.warm.side"].help == "Side of the pictures, pixels."
-    assert (leaves["train.images"].kind, leaves["train.images"].value) == ("int", 77)
-    assert leaves["data.crop"].kind == "one of center, random"
+    found = {leaf.key: leaf for leaf in leaves(whole({}, "train.warm.side=3"))}
+    assert found["data.size"].help == "Side of the crop, pixels."
+    assert found["train.warm.side"].help == "Side of the pictures, pixels."
+    assert (found["train.images"].kind, found["train.images"].value) == ("int", 77)
+    assert found["data.crop"].kind == "one of center, random"
+    assert found["train.keep"].kind == "float above 0 and below 0.5"
+
+
+def test_python_code_is_checked_as_files_are_with_the_same_words():
+    assert Stage(32.0) == Stage(32) and Train(stages=[{"side": 3}]).stages == (Stage(3),)
+    for make, message in (
+        (lambda: Stage(0), "side: expected int above 0, got 0"),
+        (lambda: Stage(side="a"), "side: expected int above 0, got 'a'"),
+        (lambda: Stage(sied=3), "unknown key 'sied'; did you mean 'side'?"),
+        (lambda: replace(Data("a"), size=0), "size must be at least 1, got 0"),
+        (lambda: replace(Train(), keep=0.7), "keep: expected float above 0 and below 0.5, got 0.7"),
+        (lambda: Data(), "root: needs a value; add root=..."),
+    ):
+        with pytest.raises(ConfigError) as caught:
+            make()
+        assert str(caught.value) == message
+    with pytest.raises(AttributeError):
+        Stage().side = 3
+
+
+@settings
+class Moco:
+    name: Literal["moco"] = "moco"
+    queue: PositiveInt = 4096
+    """Negatives to keep, images."""
+
+
+@settings
+class SimClr:
+    name: Literal["simclr"] = "simclr"
+    temperature: Share = 0.5
+
+
+@settings
+class Features:
+    method: Annotated[
+        object,
+        Choice({"moco": f"{__name__}:Moco", "simclr": f"{__name__}:SimClr", "absent": "no.such.module:Method"}),
+    ] = field(default_factory=lambda: Moco(queue=8))
+
+
+def features(values, *overrides):
+    return build(Features, values, overrides).method
+
+
+def test_a_class_is_chosen_by_its_name_and_only_its_module_is_imported():
+    assert features({"method": {"name": "simclr"}}) == SimClr()
+    assert features({"method": {"name": "moco", "queue": 1e3}}) == Moco(queue=1000)
+    assert Features(SimClr(temperature=0.1)).method == features({}, "method={name: simclr, temperature: 0.1}")
+    for method in (Moco(queue=3), SimClr(temperature=0.25)):
+        assert build(Features, plain(Features(method))).method == method
+    with pytest.raises(ModuleNotFoundError):
+        features({"method": {"name": "absent"}})
+
+
+def test_a_choice_without_a_name_goes_on_with_its_default_and_one_with_a_name_begins_anew():
+    assert features({}) == features({"method": {}}) == Moco(queue=8)
+    assert features({"method": {"name": "moco"}}) == Moco(queue=4096)
+    file = {"method": {"name": "moco", "queue": 32}}
+    assert features(file, "method.queue=64") == features(file, "method.name=moco", "method.queue=64") == Moco(queue=64)
+    changes = ["method.name=simclr", "method.temperature=0.1"]
+    assert features(file, *changes) == features(file, *reversed(changes)) == SimClr(temperature=0.1)
+
+
+@pytest.mark.parametrize(
+    ("values", "overrides", "message"),
+    [
+        ({"method": {"name": "moko"}}, [], "method: unknown name 'moko'; did you mean 'moco'?"),
+        ({"method": {"name": 3}}, [], "method: unknown name 3; names are moco, simclr, absent"),
+        ({"method": 3}, [], "method: expected keys and values with a name, got 3; names are moco, simclr, absent"),
+        ({}, ["method={name: simclr, queue: 5}"], "method: unknown key 'queue'; the keys here are name, temperature"),
+        ({}, ["method.queue=0"], "method.queue: expected int above 0, got 0"),
+        ({"method": {"name": "simclr", "temperature": 2}}, [], "method.temperature: expected float from 0 to 1, got 2"),
+    ],
+)  # fmt: skip
+def test_a_mistake_in_a_choice_is_named(values, overrides, message):
+    with pytest.raises(ConfigError) as caught:
+        features(values, *overrides)
+    assert str(caught.value) == message
+
+
+def test_a_choice_that_has_no_default_lists_its_names_in_error_and_help():
+    @settings
+    class Needed:
+        method: Annotated[object, Choice({"moco": f"{__name__}:Moco", "simclr": f"{__name__}:SimClr"})]
+
+    with pytest.raises(ConfigError, match=r"^method: needs a name; names are moco, simclr$"):
+        build(Needed, {"method": {"queue": 3}})
+    with pytest.raises(ConfigError, match=r"^method: needs a value; add method=...$"):
+        build(Needed, {})
+    leaf, queue = leaves(Needed(Moco()))
+    assert (leaf.key, leaf.kind, leaf.value) == ("method.name", "one of moco, simclr", "moco")
+    assert (queue.key, queue.help) == ("method.queue", "Negatives to keep, images.")
+
+
+def test_what_is_no_mapping_is_not_taken_for_one_without_keys():
+    for values in (3, None, "data", []):
+        with pytest.raises(ConfigError, match=r"^expected keys and values, got "):
+            build(Stage, values)
+
+
+def test_a_plain_dataclass_is_no_section():
+    @dataclass(frozen=True)
+    class Lax:
+        side: int = 3
+
+    with pytest.raises(TypeError, match="Lax is no class of settings"):
+        build(Lax, {"sied": 3})
+    with pytest.raises(TypeError, match="Lax is no class of settings"):
+
+        @settings
+        class Outer:
+            inner: tuple[Lax, ...] = ()
+
+
+def test_the_key_name_is_kept_for_choices():
+    with pytest.raises(TypeError, match=r"Person\.name"):
+
+        @settings
+        class Person:
+            name: str = ""
 
 
 def test_dashes_in_an_override_are_those_of_its_key():

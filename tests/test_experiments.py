@@ -1,6 +1,6 @@
 import sys
 import types
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import pytest
 import yaml
@@ -8,15 +8,16 @@ import yaml
 from genstruct import experiments
 from genstruct.errors import ConfigError
 from genstruct.experiments import load_experiment, resolved
+from genstruct.settings import settings
 
 
-@dataclass(frozen=True)
+@settings
 class Data:
     root: str = "photos"
     size: int = 64
 
 
-@dataclass(frozen=True)
+@settings
 class Toy:
     data: Data = field(default_factory=Data)
     seed: int = 0

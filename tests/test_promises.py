@@ -82,7 +82,23 @@ def fresh(script, *arguments):
 
 def test_importing_the_package_imports_nothing_heavy_and_warns_of_nothing():
     script = "import sys, json; before = set(sys.modules); import genstruct; print(json.dumps(sorted(sys.modules)))"
-    assert not {"torch", "torchvision", "numpy", "PIL", "jsonargparse"} & set(fresh(script))
+    assert not {"torch", "torchvision", "numpy", "PIL", "pydantic"} & set(fresh(script))
+
+
+def test_reading_every_configuration_and_its_help_imports_no_torch():
+    script = """
+import json, pathlib, sys
+from genstruct.cli.train import key_table
+from genstruct.experiments import load_experiment, resolved
+for path in pathlib.Path("configs").rglob("*.yaml"):
+    experiment = load_experiment(path, ["data.root=photos"])
+    resolved(experiment)
+    assert "data.root=photos" in key_table(experiment)
+print(json.dumps(sorted(sys.modules)))
+"""
+    modules = set(fresh(script))
+    assert "genstruct.segmentation.experiment" in modules
+    assert not {"torch", "torchvision", "kornia", "numba"} & modules
 
 
 def test_every_module_can_be_imported_without_the_optional_packages():

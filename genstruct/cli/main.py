@@ -15,8 +15,7 @@ from typing import Any, NoReturn
 
 from genstruct import __version__
 from genstruct.cli.ending import ending
-from genstruct.configuration import nearest
-from genstruct.errors import ConfigError
+from genstruct.errors import ConfigError, nearest
 
 COMMANDS = {
     "train": "genstruct.cli.train",

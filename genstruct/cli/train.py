@@ -93,11 +93,11 @@ def device_line(wanted: str) -> str:
 
 def key_table(experiment: "Experiment") -> str:
     """Every key of an experiment with its value, type and documentation."""
-    from genstruct.configuration import settings
+    from genstruct.configuration import leaves
 
     width = max(60, min(shutil.get_terminal_size((110, 24)).columns, 120) - 2)
     lines = ["keys, with their values in this configuration:"]
-    for setting in settings(experiment):
+    for setting in leaves(experiment):
         lines.append(f"  {setting.key}={_yaml_text(setting.value)}")
         about = f"{setting.help} ({setting.kind})".strip()
         lines += textwrap.wrap(about, width, initial_indent=" " * 6, subsequent_indent=" " * 6)

@@ -12,10 +12,9 @@ from typing import Any
 
 from PIL import Image
 
-from genstruct.configuration import nearest
 from genstruct.data.read import MAX_PIXELS
 from genstruct.data.source import Entry, Source
-from genstruct.errors import DataError, ImageError
+from genstruct.errors import DataError, ImageError, nearest
 
 
 class TorchvisionSource(Source):

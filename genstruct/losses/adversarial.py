@@ -5,14 +5,12 @@ Each objective also says how strongly the generator's loss pulls at a made image
 discriminator's times a factor per image; one pass through the discriminator then trains both networks.
 """
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-Objective = Literal["relativistic", "non_saturating", "wasserstein"]
+from genstruct.losses.objective import Objective
 
 
 def discriminator_loss(

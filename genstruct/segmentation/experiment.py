@@ -1,94 +1,80 @@
 """Everything that can be set of a run of segmentation; `genstruct.segmentation.stages` does what it says."""
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
-from torch import nn
+from pydantic import Field, PositiveInt
 
 from genstruct.configuration import build, plain
 from genstruct.data.crop import Policy
-from genstruct.data.pack import holds
 from genstruct.errors import ConfigError
-from genstruct.nn.unet import UNet
-from genstruct.segmentation.config import (
-    GeneratorConfig,
-    ObjectiveConfig,
-    PerturbConfig,
-    PerturbedConfig,
-    RateConfig,
-    check_bounds,
+from genstruct.renamed import brought_forward
+from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, PerturbedConfig, RateConfig
+from genstruct.segmentation.learning_config import (
+    InvertConfig,
+    MaskLearningConfig,
+    PairConfig,
+    StageConfig,
+    check_widths,
 )
-from genstruct.segmentation.inversion import InvertConfig, check_widths
-from genstruct.segmentation.pairs import PairConfig
-from genstruct.segmentation.perturbed import PerturbedSegmentation
-from genstruct.segmentation.supervise import MaskLearningConfig
-from genstruct.segmentation.workshop import Reporter
+from genstruct.settings import settings
 from genstruct.train.config import TrainConfig
-from genstruct.train.run_folder import MAY_DIFFER, open_run
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from genstruct.segmentation.workshop import Reporter
 
 PHOTOS = "photos"
 """Archive of the packed photos, in the folder of a run."""
 
 
-@dataclass(frozen=True)
+RENAMED = {
+    "data.crop=centre": "center",
+    "perturb.colour": "color",
+    "perturb.colour_chance": "color_chance",
+    "objective.centre": "center",
+    "objective.centre_width": "center_width",
+    "objective.centre_until": "center_until",
+    "objective.binarise": "binarize",
+    "objective.binarise_from": "binarize_from",
+    "objective.binarise_until": "binarize_until",
+    "pairs.grey": "gray",
+    "distil.learning.colour": "color",
+    "rounds.*.learning.colour": "color",
+}
+"""What keys and values of published configurations are called now, see `genstruct.renamed`."""
+
+
+@settings
 class DataConfig:
     """The photos."""
 
     root: str = ""
     """Folder, .zip, .tar, LSUN LMDB or torchvision:NAME with images of one category."""
-    size: int = 128
+    size: Annotated[int, Field(ge=4, le=4096)] = 128
     """Photos are packed once as squares of this many pixels."""
     crop: Policy = "center"
     """Which square of a photo: centre, random, box (from metadata), fit (squeezed) or pad."""
 
-    def __post_init__(self) -> None:
-        check_bounds(self, "data", 4, 4096, "size")
 
-
-@dataclass(frozen=True)
+@settings
 class StartConfig:
     """Several short trainings, of which the healthiest goes on."""
 
-    count: int = 1
+    count: PositiveInt = 1
     """How many; 1 = just train."""
-    images: int = 40_000
+    images: PositiveInt = 40_000
     """Images each sees."""
 
-    def __post_init__(self) -> None:
-        check_bounds(self, "starts", 1, math.inf, "count", "images")
 
-
-@dataclass(frozen=True)
-class StageConfig:
-    """One training of a segmenter."""
-
-    size: int = 64
-    """Working resolution, pixels: the shorter side of a photo."""
-    images: int = 60_000
-    """Images to see."""
-    batch: int = 32
-    """Images of one step."""
-    keep: float = 0.9
-    """Share of the pseudo-labels to learn from, the surest ones."""
-    fresh: bool = True
-    """Start from new weights; otherwise go on with those of the round before."""
-    learning: MaskLearningConfig = field(default_factory=MaskLearningConfig)
-    """Rates and augmentation."""
-
-    def __post_init__(self) -> None:
-        for name in ("size", "images", "batch"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} must be at least 1, got {getattr(self, name)}")
-        if not 0 < self.keep <= 1:
-            raise ConfigError(f"keep is a share of the images, above 0 and at most 1, got {self.keep}")
-
-
-@dataclass(frozen=True)
+@settings
 class SegmentationExperiment:
     """Perturbed generative segmentation, distilled to a segmenter and refined on the photos."""
+
+    renamed: ClassVar[Mapping[str, str]] = RENAMED
 
     data: DataConfig = field(default_factory=DataConfig)
     generator: GeneratorConfig = field(default_factory=GeneratorConfig)
@@ -120,7 +106,7 @@ class SegmentationExperiment:
         if self.invert.images:
             check_widths(self.generator.size, self.invert.widths)
 
-    def run(self, out: Path, reporter: Reporter) -> bool:
+    def run(self, out: Path, reporter: "Reporter") -> bool:
         """Do all stages that are not done yet.
 
         Args:
@@ -130,7 +116,8 @@ class SegmentationExperiment:
         Returns:
             Whether everything is done; False after SIGINT or SIGTERM in any stage, with all work saved.
         """
-        from genstruct.segmentation.stages import Stages  # which are written in terms of these settings
+        from genstruct.segmentation.stages import Stages  # what is heavy is imported where it is used
+        from genstruct.train.run_folder import MAY_DIFFER, open_run
 
         if not self.data.root:
             raise ConfigError("data.root is not set: give the folder of photos, for example data.root=photos")
@@ -140,6 +127,8 @@ class SegmentationExperiment:
 
     def _at_our_place(self, there: Mapping[str, Any], out: Path) -> Mapping[str, Any]:
         """Settings of the run that is there, with our place of the photos where they are the ones that it packed."""
+        from genstruct.data.pack import holds
+
         data = there.get("data")
         if not isinstance(data, dict) or data.get("root") == self.data.root:
             return there
@@ -147,8 +136,11 @@ class SegmentationExperiment:
             return there
         return {**there, "data": {**data, "root": self.data.root}}
 
-    def networks(self) -> dict[str, nn.Module]:
+    def networks(self) -> "dict[str, nn.Module]":
         """What will be trained, to tell its size beforehand."""
+        from genstruct.nn.unet import UNet
+        from genstruct.segmentation.perturbed import PerturbedSegmentation
+
         adversarial = PerturbedSegmentation(self.perturbed, self.train.seed).networks
         return {**dict(adversarial.items()), "segmenter": UNet(3, 1, self.widths)}
 
@@ -159,9 +151,11 @@ class SegmentationExperiment:
 
 
 def completed(settings: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Settings of an earlier version's run, with the defaults of those that came since: they leave a run as it was."""
-    known = {key: value for key, value in settings.items() if key != "experiment"}
+    """Settings of an earlier version's run under today's names, with the defaults of those that came since: they leave
+    a run as it was."""
+    stored = brought_forward(settings, RENAMED)
+    known = {key: value for key, value in stored.items() if key != "experiment"}
     try:
-        return {**settings, **plain(build(SegmentationExperiment, known))}
+        return {**stored, **plain(build(SegmentationExperiment, known))}
     except ConfigError:
-        return settings  # they do not belong to this version: what differs will be told
+        return stored  # they do not belong to this version: what differs will be told

@@ -7,7 +7,6 @@ never released this part; losses and networks are ours.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
@@ -20,39 +19,9 @@ from genstruct.losses.mask import area
 from genstruct.nn.discriminator import Discriminator
 from genstruct.nn.encoder import Encoder
 from genstruct.segmentation.layered import Latents, LayeredGenerator, Scene
+from genstruct.segmentation.learning_config import InvertConfig, check_widths
 from genstruct.train.method import AdamSettings, Phase, Step, Update
 from genstruct.train.randomness import Draws
-
-
-@dataclass(frozen=True)
-class InvertConfig:
-    """The published way to masks of photos: an encoder against the frozen generator."""
-
-    images: int = 0
-    """Photos to see; 0 = leave this stage out."""
-    batch: int = 32
-    """Photos of one step; as many made pictures go with them."""
-    widths: tuple[int, ...] = (96, 64, 48, 32, 24)
-    """Channels of the encoder at 4, 8, 16, 32, ... pixels, up to the generator's size."""
-    lr: float = 2e-3
-    """Adam's rate at the start (equalised layers); falls to zero along a cosine."""
-    code: float = 0.3
-    """Weight of the squared error of codes of made pictures, in units of their variance. Weight 1 = reconstruction."""
-    prior: float = 0.01
-    """Weight of the mean square of the codes of photos: codes far from all made ones have meaningless masks."""
-    features: float = 0.0
-    """Weight of the distance of photo and reconstruction in the features of the discriminator."""
-    zoom: float = 1.125
-    """Photos are enlarged by up to this and cropped at random."""
-    steps: int = 100
-    """Gradient steps on the code of each photo when masks are refined."""
-
-    def __post_init__(self) -> None:
-        for name in ("images", "steps", "code", "prior", "features"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"invert.{name} must not be negative, got {getattr(self, name)}")
-        if self.batch < 1 or self.zoom < 1:
-            raise ConfigError(f"invert.batch and zoom must be at least 1, got {self.batch}, {self.zoom}")
 
 
 class StyleEncoder(nn.Module):
@@ -251,11 +220,3 @@ def style_encoder(size: int, widths: tuple[int, ...], generator: LayeredGenerato
     style = generator.map_background.layers[-1].weight.shape[0]
     encoder = StyleEncoder(dict(zip(sizes, widths, strict=False)), style)
     return encoder.to(next(generator.parameters()).device)
-
-
-def check_widths(size: int, widths: tuple[int, ...]) -> list[int]:
-    """Resolutions from 4 px to `size`. Raises ConfigError where there are fewer `widths` than these."""
-    sizes = [4 * 2**i for i in range(size.bit_length() - 2)]
-    if len(widths) < len(sizes):
-        raise ConfigError(f"invert.widths needs {len(sizes)} entries (4 to {size} px), got {len(widths)}")
-    return sizes

@@ -16,8 +16,9 @@ from genstruct.configuration import build, plain
 from genstruct.errors import ConfigError
 from genstruct.pixels import resized
 from genstruct.segmentation.config import GeneratorConfig
-from genstruct.segmentation.inversion import InvertConfig, StyleEncoder, refine_codes, style_encoder
+from genstruct.segmentation.inversion import StyleEncoder, refine_codes, style_encoder
 from genstruct.segmentation.layered import LayeredGenerator, Scene
+from genstruct.segmentation.learning_config import InvertConfig
 from genstruct.segmentation.segmenter import Image, Mask, checked_images
 from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device

@@ -1,8 +1,5 @@
 """Generated pictures with their masks, filtered: what the first segmenter learns from."""
 
-import math
-from dataclasses import dataclass
-
 import numpy as np
 import torch
 from jaxtyping import Bool, Float
@@ -12,30 +9,9 @@ from genstruct.data.archive import Archive
 from genstruct.errors import GenstructError
 from genstruct.losses.mask import area, binarization, border
 from genstruct.pixels import to_bytes
-from genstruct.segmentation.config import check_bounds
 from genstruct.segmentation.layered import LayeredGenerator, Scene
+from genstruct.segmentation.learning_config import PairConfig
 from genstruct.train.randomness import Draws
-
-
-@dataclass(frozen=True)
-class PairConfig:
-    """Which generated pairs are good enough to learn from."""
-
-    count: int = 20_000
-    """Pairs to keep."""
-    minimum_area: float = 0.02
-    """Pairs whose mask covers less than this share of the picture are dropped."""
-    maximum_area: float = 0.7
-    """Pairs whose mask covers more are dropped."""
-    gray: float = 0.35
-    """Pairs are dropped whose mean of min(m, 1 - m) exceeds this share of the mask's area."""
-    border: float = 0.15
-    """Pairs are dropped whose mask covers more than this share of the picture's frame."""
-
-    def __post_init__(self) -> None:
-        check_bounds(self, "pairs", 1, math.inf, "count")
-        check_bounds(self, "pairs", 0, 1, "minimum_area", "maximum_area", "border")
-        check_bounds(self, "pairs", 0, math.inf, "gray")
 
 
 def make_pairs(

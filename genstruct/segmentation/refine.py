@@ -13,16 +13,19 @@ How different the two distributions end up is a judgement without labels: it tel
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Annotated
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 from torch import Tensor
 
 from genstruct.errors import ShapeError
 from genstruct.segmentation.contrast import contrast_weights, smooth_regions
 from genstruct.segmentation.palette import Palette, perceptual, texture
+from genstruct.settings import Share, settings
 
 # Log-odds given to pixels that cannot be object: stronger than all evidence together.
 IMPOSSIBLE = -20.0
@@ -30,37 +33,38 @@ IMPOSSIBLE = -20.0
 DISSOLVED = 0.25
 
 
-@dataclass(frozen=True)
+@settings
 class RefineSettings:
     """How masks are refined. Lengths in pixels are those of a 128 x 128 picture and scale with the picture."""
 
-    threshold: float = 0.5
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
     """Probability of the network that counts as undecided; see `judge_thresholds`."""
-    reach: int = 20
+    reach: NonNegativeInt = 20
     """Pixels beyond the network's object where background is certain."""
-    far: float = 0.1
+    far: Share = 0.1
     """Weight of that background in the colours of background: what surrounds the object matters most."""
-    colors: int = 20
+    colors: PositiveInt = 20
     """Entries of the palette."""
-    fits: int = 8
+    fits: NonNegativeInt = 8
     """Iterations of fitting the palette."""
-    rounds: int = 4
+    rounds: PositiveInt = 4
     """Times the colours are read again from the mask."""
-    color_limit: float = 8.0
+    color_limit: NonNegativeFloat = 8.0
     """Bound of the colour evidence, nats."""
-    network: float = 0.5
-    """Weight of the network's log-odds; `network_limit` bounds them before weighting, nats."""
-    network_limit: float = 3.0
-    border: float = 7.0
+    network: NonNegativeFloat = 0.5
+    """Weight of the network's log-odds."""
+    network_limit: NonNegativeFloat = 3.0
+    """Bound of these log-odds before they are weighted, nats."""
+    border: NonNegativeFloat = 7.0
     """Cost of a pixel of border without contrast, nats."""
-    softness: float = 1.0
+    softness: PositiveFloat = 1.0
     """Evidence, nats, below which a pixel stays between object and background."""
-    prior: float = 20.0
+    prior: NonNegativeFloat = 20.0
     """Pixels of even evidence added to every palette's shares."""
-    coarse: int = 64
+    coarse: PositiveInt = 64
     """Side of the picture on which colours are learned, pixels."""
-    coarse_iterations: int = 40
-    fine_iterations: int = 60
+    coarse_iterations: NonNegativeInt = 40
+    fine_iterations: NonNegativeInt = 60
 
 
 def refine(

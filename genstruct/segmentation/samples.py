@@ -22,7 +22,9 @@ from genstruct.data.metadata import FILE_NAME
 from genstruct.errors import CheckpointError, ConfigError, OutputError
 from genstruct.export.images import to_uint8, write_png
 from genstruct.files import is_occupied, whole_folder
+from genstruct.renamed import brought_forward
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig
+from genstruct.segmentation.experiment import RENAMED
 from genstruct.segmentation.layered import LayeredGenerator, Scene, fading_prior
 from genstruct.train import checkpoint
 from genstruct.train.distributed import pick_device
@@ -103,6 +105,7 @@ def settings_of(file: Path) -> tuple[GeneratorConfig, ObjectiveConfig, int]:
         raise CheckpointError(f"{file} does not lie in the folder of a run (no {CONFIG} above it)")
     try:
         settings = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+        settings = brought_forward(settings, RENAMED)
         parts = build(GeneratorConfig, settings["generator"]), build(ObjectiveConfig, settings["objective"])
         return *parts, int(settings["train"]["images"])
     except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ConfigError) as error:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genstruct.errors import ShapeError
+from genstruct.errors import ConfigError, ShapeError
 from genstruct.nn.unet import UNet
 from genstruct.pixels import resized
 from genstruct.segmentation.refine import RefineSettings, refine
@@ -71,6 +71,8 @@ class Segmenter:
             sound = isinstance(segmenter.size, int) and segmenter.size > 0 and all(0 < cut < 1 for cut in cuts)
         except (RuntimeError, KeyError, TypeError, ValueError) as error:
             raise damaged(file) from error
+        except ConfigError as error:
+            raise damaged(file, f"has a wrong {error}") from error
         if not sound:
             raise damaged(file, f"has size {segmenter.size} and thresholds {cuts}")
         network.to(pick_device(device), memory_format=torch.channels_last)

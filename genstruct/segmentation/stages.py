@@ -17,12 +17,13 @@ from genstruct.data.pack import pack
 from genstruct.data.sources import open_source
 from genstruct.nn.discriminator import Discriminator
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.experiment import PHOTOS, SegmentationExperiment, StageConfig
+from genstruct.segmentation.experiment import PHOTOS, SegmentationExperiment
 from genstruct.segmentation.inversion import Inversion
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.labels import Labels, calibrate, label, load_labels, save_labels
 from genstruct.segmentation.layered import LayeredGenerator
+from genstruct.segmentation.learning_config import StageConfig
 from genstruct.segmentation.pairs import make_pairs
 from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter

@@ -6,7 +6,6 @@ shift and colour (the consistency of self-training), at no extra pass.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
@@ -16,13 +15,13 @@ from torch import Tensor, nn
 from genstruct.data.augment import random_view
 from genstruct.data.sample import Sample
 from genstruct.data.textures import CHOICES, textures
-from genstruct.errors import ConfigError, ShapeError
+from genstruct.errors import ShapeError
 from genstruct.losses.mask import area
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.augmentation import apply_matrix, change_color, color_matrix
 from genstruct.nn.unet import UNet
 from genstruct.render.layers import Layer, composite
-from genstruct.segmentation.config import check_bounds
+from genstruct.segmentation.learning_config import MaskLearningConfig
 from genstruct.train.method import AdamSettings, Phase, Step, Update
 from genstruct.train.randomness import Draws
 
@@ -30,44 +29,6 @@ View = Float[Tensor, "batch 4 size size"]
 """Colours and mask, stacked on channels."""
 MaskView = Float[Tensor, "batch 1 size size"]
 DOUBT = 2  # pixels about an object of which its mask may be wrong
-
-
-@dataclass(frozen=True)
-class MaskLearningConfig:
-    """How a segmenter learns from made masks."""
-
-    lr: float = 1e-3
-    """AdamW's rate at the start; falls to zero along a cosine."""
-    weight_decay: float = 1e-3
-    """Decoupled weight decay."""
-    jaccard: float = 0.5
-    """Weight of the soft intersection over union beside the cross-entropy."""
-    zoom: float = 1.2
-    """Images are enlarged by up to this and cropped at random, so that objects appear off-centre and at other sizes."""
-    shrink: float = 1.2
-    """Images are made smaller by up to this, their surroundings mirrored. Without it every training view is larger than
-    the photo, and objects of a whole photo are smaller than all that the segmenter has seen."""
-    paste: float = 0.4
-    """Share of images whose object is laid over another photo, turned, enlarged and recoloured. A set of photos
-    often has few places, and a segmenter that has learned them by heart takes new ones for objects."""
-    texture: float = 0.3
-    """Share of images whose object is laid over a made texture instead (`genstruct.data.textures`)."""
-    color: float = 0.8
-    """Strength of the colour change."""
-    blur: float = 0.0
-    """Share of images that are halved and enlarged again, so that generated and real images look alike."""
-
-    def __post_init__(self) -> None:
-        check_bounds(self, "learning", 1, 4, "zoom")
-        check_bounds(self, "learning", 1, 2, "shrink")
-        check_bounds(self, "learning", 1e-9, 1, "lr")
-        check_bounds(self, "learning", 0, math.inf, "weight_decay", "jaccard", "color")
-        check_bounds(self, "learning", 0, 1, "blur")
-        if min(self.paste, self.texture) < 0 or self.paste + self.texture > 1:
-            raise ConfigError(
-                "learning.paste and learning.texture are shares of the images, together at most 1, "
-                f"got {self.paste} and {self.texture}"
-            )
 
 
 class MaskLearning:

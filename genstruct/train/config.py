@@ -1,18 +1,21 @@
-"""The settings of a training, with their units. `jsonargparse` builds YAML, overrides and `--help` from this class."""
+"""The settings of a training, with their units."""
 
-from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from pydantic import NonNegativeFloat, NonNegativeInt, PositiveInt
+
+from genstruct.configuration import plain
 from genstruct.errors import ConfigError
+from genstruct.settings import Share, settings
 
 
-@dataclass(frozen=True)
+@settings
 class TrainConfig:
     """How long, how fast and how safely to train. Schedules count images, so they mean the same at any batch size."""
 
-    images: int = 400_000
+    images: PositiveInt = 400_000
     """Images to see in the whole training, over all ranks."""
-    batch: int = 64
+    batch: PositiveInt = 64
     """Images of one step, over all ranks."""
     seed: int = 0
     """Seed of every random draw of the training."""
@@ -26,38 +29,30 @@ class TrainConfig:
     compile: tuple[str, ...] = ()
     """Networks whose forward pass torch.compile speeds up (needs a C++ compiler). Leave out those that a gradient
     penalty differentiates twice: torch.compile cannot."""
-    ema_half_life_images: float = 10_000.0
+    ema_half_life_images: NonNegativeFloat = 10_000.0
     """Images after which a weight's share in the moving average has halved; 0 = the average is the latest weights."""
-    ema_ramp: float = 0.05
+    ema_ramp: Share = 0.05
     """Early on the half-life is at most this fraction of the images seen so far; 0 = no ramp."""
-    save_every_images: int = 50_000
+    save_every_images: PositiveInt = 50_000
     """Images between checkpoints."""
-    preview_every_images: int = 25_000
+    preview_every_images: NonNegativeInt = 25_000
     """Images between previews; 0 = none."""
-    preview_images: int = 16
+    preview_images: PositiveInt = 16
     """Pictures in a preview grid, for methods that go by the size of the batch."""
-    log_every_images: int = 2_000
+    log_every_images: PositiveInt = 2_000
     """Images between two lines in the log; logs are averaged over this span."""
     tensorboard: bool = True
     """Also write curves for TensorBoard."""
-    keep_checkpoints: int = 2
+    keep_checkpoints: PositiveInt = 2
     """Latest checkpoints to keep, beside the last one known to be healthy."""
-    health_every_images: int = 10_000
+    health_every_images: PositiveInt = 10_000
     """Images between two checks for collapse, judged by logs averaged over this span."""
-    max_rollbacks: int = 3
+    max_rollbacks: NonNegativeInt = 3
     """Roll-backs in a row, without a healthy checkpoint in between, after which training gives up."""
-    threads: int = 0
+    threads: NonNegativeInt = 0
     """CPU threads of torch; 0 = leave as it is. Exact repetition holds for an equal number of threads."""
 
     def __post_init__(self) -> None:
-        for name in ("images", "batch", "save_every_images", "log_every_images", "health_every_images"):
-            _at_least(self, name, 1)
-        for name in ("preview_every_images", "ema_half_life_images", "max_rollbacks", "threads"):
-            _at_least(self, name, 0)
-        for name in ("keep_checkpoints", "preview_images"):
-            _at_least(self, name, 1)
-        if not 0 <= self.ema_ramp <= 1:
-            raise ConfigError(f"ema_ramp is a fraction of the images seen, from 0 to 1, got {self.ema_ramp}")
         if self.health_every_images < self.log_every_images:
             raise ConfigError(
                 f"health_every_images ({self.health_every_images}) must not be below log_every_images "
@@ -66,10 +61,4 @@ class TrainConfig:
 
     def plain(self) -> dict[str, Any]:
         """As a dictionary of numbers, strings and lists, for files."""
-        return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(self).items()}
-
-
-def _at_least(config: TrainConfig, name: str, low: int) -> None:
-    value = getattr(config, name)
-    if not value >= low:
-        raise ConfigError(f"{name} must be at least {low}, got {value}")
+        return plain(self)

@@ -2,18 +2,19 @@ import os
 import signal
 import sys
 import types
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import pytest
 
 from genstruct import experiments
 from genstruct.cli.main import main
 from genstruct.errors import ConfigError
+from genstruct.settings import settings
 from genstruct.train.config import TrainConfig
 from genstruct.train.report import Progress
 
 
-@dataclass(frozen=True)
+@settings
 class Data:
     root: str = "photos"
     """Folder of images."""
@@ -21,7 +22,7 @@ class Data:
     """Side of the crop, pixels."""
 
 
-@dataclass(frozen=True)
+@settings
 class Toy:
     data: Data = field(default_factory=Data)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(device="cpu"))
@@ -112,8 +113,8 @@ def test_help_after_a_configuration_lists_its_keys_with_value_type_and_unit(conf
         ([], "--out RUN is missing: give the folder that the run is written to"),
         (["--dry-run", "--resume"], "--out RUN is missing: give the folder that the run is written to"),
         (["--out", "run", "data.siez=3"], "data: unknown key 'siez'; did you mean 'size'?"),
-        (["--out", "run", "--train.batch=many"], "train.batch: expected int, got 'many'"),
-        (["--out", "run", "train.batch=0"], "train: batch must be at least 1, got 0"),
+        (["--out", "run", "--train.batch=many"], "train.batch: expected int above 0, got 'many'"),
+        (["--out", "run", "train.batch=0"], "train.batch: expected int above 0, got 0"),
         (["--out", "run", "data.root=bad"], "bad root"),
         (["--out", "run", "somewhere"], "expected key=value (for example data.size=64), got 'somewhere'"),
     ],

@@ -14,7 +14,6 @@ from genstruct.errors import CheckpointError, ConfigError
 from genstruct.nn.discriminator import Discriminator
 from genstruct.segmentation.inversion import (
     Inversion,
-    InvertConfig,
     reconstruction,
     refine_codes,
     style_encoder,
@@ -22,6 +21,7 @@ from genstruct.segmentation.inversion import (
 )
 from genstruct.segmentation.invert import KIND, RUN_FILE, Inverter
 from genstruct.segmentation.layered import LayeredGenerator
+from genstruct.segmentation.learning_config import InvertConfig
 from genstruct.segmentation.weights import FORMAT, read_weights
 from genstruct.train.trainer import Trainer
 

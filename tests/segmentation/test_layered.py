@@ -10,7 +10,8 @@ from tiny_perturbed import GENERATOR
 from genstruct.errors import GenstructError
 from genstruct.segmentation.config import ObjectiveConfig
 from genstruct.segmentation.layered import LOGIT_RANGE, LayeredGenerator, Mixing, center_prior, to_color
-from genstruct.segmentation.pairs import PairConfig, make_pairs, to_bytes, usable
+from genstruct.segmentation.learning_config import PairConfig
+from genstruct.segmentation.pairs import make_pairs, to_bytes, usable
 from genstruct.segmentation.starts import health_score
 from genstruct.train.randomness import Draws
 

@@ -9,10 +9,8 @@ import pytest
 from genstruct.configuration import plain
 from genstruct.errors import ConfigError
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, RateConfig
-from genstruct.segmentation.experiment import SegmentationExperiment, StageConfig, StartConfig, completed
-from genstruct.segmentation.inversion import InvertConfig
-from genstruct.segmentation.pairs import PairConfig
-from genstruct.segmentation.supervise import MaskLearningConfig
+from genstruct.segmentation.experiment import SegmentationExperiment, StartConfig, completed
+from genstruct.segmentation.learning_config import InvertConfig, MaskLearningConfig, PairConfig, StageConfig
 from genstruct.segmentation.workshop import Workshop
 from genstruct.train.run_folder import open_run
 
@@ -42,16 +40,16 @@ def test_sizes_are_all_powers_of_two_from_four(size):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"widths": (8, 8, 8)}, r"generator\.widths needs 5 entries \(4 to 64 px\), got 3"),
-        ({"discriminator_widths": (8,)}, r"generator\.discriminator_widths needs 5 entries"),
+        ({"widths": (8, 8, 8)}, r"^widths needs 5 entries \(4 to 64 px\), got 3"),
+        ({"discriminator_widths": (8,)}, r"^discriminator_widths needs 5 entries"),
         ({"size": 48}, "powers of two from 4, got 48, 16"),
         ({"start_size": 24}, "powers of two from 4, got 64, 24"),
         ({"size": 2, "start_size": 2}, "powers of two"),
         ({"start_size": 128}, "start_size 128 is larger than size 64"),
         ({"stage_images": (100,)}, "stage_images needs 2 entries to grow from 16 to 64 px, got 1"),
         ({"shared_latent": 0, "layer_latent": 0}, "must not both be 0"),
-        ({"layer_latent": -1}, "generator.layer_latent must be at least 0, got -1"),
-        ({"widths": (0, 8, 8, 8)}, r"generator.widths must be at least 1, got \[0, 8, 8, 8\]"),
+        ({"layer_latent": -1}, "layer_latent: expected int of at least 0, got -1"),
+        ({"widths": (0, 8, 8, 8)}, r"widths: expected list of int above 0, got \[0, 8, 8, 8\]"),
     ],
 )
 def test_generators_that_cannot_be_are_refused(change, message):
@@ -62,32 +60,36 @@ def test_generators_that_cannot_be_are_refused(change, message):
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: PerturbConfig(shift=0.6), "perturb.shift"),
-        (lambda: PerturbConfig(shift=-0.1), "perturb.shift"),
-        (lambda: GeneratorConfig(mapping_layers=0), "generator.mapping_layers must be from 1 to 64, got 0"),
-        (lambda: GeneratorConfig(style_mixing=1.5), "generator.style_mixing must be from 0 to 1, got 1.5"),
-        (lambda: GeneratorConfig(mapping_rate=0.0), "generator.mapping_rate must be from"),
-        (lambda: PerturbConfig(translation=0.5), "perturb.translation is a share of the picture"),
-        (lambda: PerturbConfig(mirror=1.1), "perturb.mirror must be from 0 to 1"),
-        (lambda: PerturbConfig(real_frame=0.9), "perturb.real_frame must be from 1 to 4, got 0.9"),
-        (lambda: PerturbConfig(color_chance=2.0), "perturb.color_chance must be from 0 to 1"),
-        (lambda: ObjectiveConfig(binarize=-1.0), "objective.binarize must be at least 0"),
-        (lambda: ObjectiveConfig(penalty=math.nan), "objective.penalty must be at least 0, got nan"),
-        (lambda: ObjectiveConfig(border_width=0.9), "objective.border_width must be from 0.001 to 0.5"),
-        (lambda: RateConfig(generator=-1.0), "rates.generator must be from 1e-09 to 1, got -1"),
-        (lambda: RateConfig(betas=(0.0, 1.5)), r"rates.betas must be from 0 to 0.999999, got \[0.0, 1.5\]"),
-        (lambda: StartConfig(count=0), "starts.count must be at least 1"),
-        (lambda: StageConfig(batch=0), "batch must be at least 1, got 0"),
+        (lambda: PerturbConfig(shift=0.6), "shift: expected float from 0 to below 0.5, got 0.6"),
+        (lambda: PerturbConfig(shift=-0.1), "shift: expected float from 0 to below 0.5, got -0.1"),
+        (lambda: GeneratorConfig(mapping_layers=0), "mapping_layers: expected int from 1 to 64, got 0"),
+        (lambda: GeneratorConfig(style_mixing=1.5), "style_mixing: expected float from 0 to 1, got 1.5"),
+        (lambda: GeneratorConfig(mapping_rate=0.0), "mapping_rate: expected float from 1e-06 to 1"),
+        (lambda: PerturbConfig(translation=0.5), "translation: expected float from 0 to below 0.5"),
+        (lambda: PerturbConfig(mirror=1.1), "mirror: expected float from 0 to 1"),
+        (lambda: PerturbConfig(real_frame=0.9), "real_frame: expected float from 1 to 4, got 0.9"),
+        (lambda: PerturbConfig(color_chance=2.0), "color_chance: expected float from 0 to 1"),
+        (lambda: ObjectiveConfig(binarize=-1.0), "binarize: expected float of at least 0"),
+        (lambda: ObjectiveConfig(penalty=math.nan), "penalty: expected float of at least 0, got nan"),
+        (lambda: ObjectiveConfig(border_width=0.9), "border_width: expected float from 0.001 to 0.5"),
+        (lambda: RateConfig(generator=-1.0), "generator: expected float from 1e-09 to 1, got -1"),
+        (lambda: RateConfig(betas=(0.0, 1.5)), r"betas: expected list of 2 \(.*0.999999\), got \[0.0, 1.5\]"),
+        (lambda: StartConfig(count=0), "count: expected int above 0"),
+        (lambda: StageConfig(batch=0), "batch: expected int above 0, got 0"),
         (lambda: SegmentationExperiment(widths=()), "widths must be multiples of 8, at least one of them"),
-        (lambda: ObjectiveConfig(penalty_every=0), "penalty_every must be at least 1"),
-        (lambda: ObjectiveConfig(minimum_area=0.5, maximum_area=0.5), "minimum_area < maximum_area"),
-        (lambda: ObjectiveConfig(maximum_area=1.5), "maximum_area <= 1"),
-        (lambda: PairConfig(count=0), "pairs.count must be at least 1"),
-        (lambda: MaskLearningConfig(zoom=0.5), "learning.zoom must be from 1 to 4"),
-        (lambda: StageConfig(keep=0.0), "keep is a share"),
-        (lambda: StageConfig(keep=90.0), "keep is a share"),
-        (lambda: InvertConfig(images=-1), "invert.images must not be negative"),
-        (lambda: InvertConfig(zoom=0.5), "invert.batch and zoom must be at least 1"),
+        (lambda: ObjectiveConfig(penalty_every=0), "penalty_every: expected int above 0"),
+        (
+            lambda: ObjectiveConfig(minimum_area=0.5, maximum_area=0.5),
+            "minimum_area must be below maximum_area, got 0.5 and 0.5",
+        ),
+        (lambda: ObjectiveConfig(maximum_area=1.5), "maximum_area: expected float from 0 to 1, got 1.5"),
+        (lambda: MaskLearningConfig(paste=0.6, texture=0.5), "paste and texture must be together at most 1"),
+        (lambda: PairConfig(count=0), "count: expected int above 0"),
+        (lambda: MaskLearningConfig(zoom=0.5), "zoom: expected float from 1 to 4"),
+        (lambda: StageConfig(keep=0.0), "keep: expected float above 0 and at most 1, got 0.0"),
+        (lambda: StageConfig(keep=90.0), "keep: expected float above 0 and at most 1"),
+        (lambda: InvertConfig(images=-1), "images: expected int of at least 0, got -1"),
+        (lambda: InvertConfig(zoom=0.5), "zoom: expected float of at least 1, got 0.5"),
         (lambda: SegmentationExperiment(widths=(24, 20)), "widths must be multiples of 8"),
         (lambda: SegmentationExperiment(distil=StageConfig(size=64)), "distil.size 64 must equal generator.size 32"),
         (lambda: SegmentationExperiment(invert=InvertConfig(100, widths=(8,))), "invert.widths needs 4 entries"),

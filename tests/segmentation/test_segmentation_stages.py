@@ -20,9 +20,9 @@ from genstruct.errors import ConfigError, OutputError
 from genstruct.experiments import load_experiment
 from genstruct.export.images import png_bytes
 from genstruct.segmentation.experiment import StartConfig
-from genstruct.segmentation.inversion import InvertConfig
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
+from genstruct.segmentation.learning_config import InvertConfig
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.segmentation.workshop import STOPPED, Workshop
 

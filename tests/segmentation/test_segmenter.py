@@ -104,9 +104,9 @@ def test_files_that_are_no_segmenter_say_what_is_wrong(contents, message, tmp_pa
         ({"size": 0}, "has size 0"),
         ({"widths": "abc"}, "do not fit its description"),
         ({"card": [1]}, "do not fit its description"),
-        ({"card": {"refine_threshold": 7.0}}, "thresholds"),
+        ({"card": {"refine_threshold": 7.0}}, "has a wrong threshold: expected float above 0 and below 1, got 7.0"),
         ({"card": {"threshold": 1.0}}, "thresholds"),
-        ({"card": {"label_threshold": "high"}}, "do not fit its description"),
+        ({"card": {"label_threshold": "high"}}, "has a wrong threshold"),
     ],
 )
 def test_a_description_that_makes_no_sense_is_refused_when_the_file_is_read(segmenter, wrong, message, tmp_path):

@@ -20,10 +20,10 @@ from genstruct.segmentation.labels import (
     load_labels,
     save_labels,
 )
+from genstruct.segmentation.learning_config import MaskLearningConfig
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.supervise import (
     MaskLearning,
-    MaskLearningConfig,
     enlarged,
     neighbors,
     paste,
