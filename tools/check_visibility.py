@@ -43,7 +43,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def measure(args: argparse.Namespace) -> dict[str, Any]:
     """Shares by scene, size and backend."""
-    from genstruct.geometry.files import read_mesh
+    from genstruct.data.meshes.read import read_mesh
     from genstruct.geometry.surfaces import icosphere, sheet
 
     scenes = {"sphere": lambda: icosphere(3), "grid": lambda: sheet(40, 40)}
@@ -64,7 +64,7 @@ def measure(args: argparse.Namespace) -> dict[str, Any]:
 
 def files(paths: list[Path]) -> list[Path]:
     """The paths, and what lies in those that are folders."""
-    from genstruct.geometry.files import SUFFIXES
+    from genstruct.data.meshes.read import SUFFIXES
 
     found = []
     for path in paths:

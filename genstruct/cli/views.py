@@ -3,9 +3,11 @@
 import argparse
 import math
 import re
+import sys
 from pathlib import Path
 
 from genstruct.cli.arguments import positive
+from genstruct.cli.printable import printable
 from genstruct.cli.progress import progress_bar
 
 TEXELS = 8
@@ -51,10 +53,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Draw and write. Status 0: done. A signal leaves nothing behind."""
+    """Draw and write. Status 0: done; 1: drawn without something that the file names; what is told on standard error.
+
+    A signal leaves nothing behind.
+    """
+    from genstruct.data.meshes.read import read_mesh_file
     from genstruct.export.turn import Turn, write_turn
     from genstruct.export.video import check_place
-    from genstruct.geometry.files import read_mesh
 
     turn = Turn(
         frames=args.frames,
@@ -69,12 +74,14 @@ def run(args: argparse.Namespace) -> int:
     check_place(args.out, turn.frames, turn.size, args.fps, args.overwrite, args.background is None)
     least, most = TEXTURE_SIDES
     texture = min(max(TEXELS * max(turn.size), least), most)
-    mesh = read_mesh(args.mesh, args.up, True, texture, args.max_triangles, args.max_megabytes * 1_000_000)
+    file = read_mesh_file(args.mesh, args.up, True, texture, args.max_triangles, args.max_megabytes * 1_000_000)
+    for remark in [*file.problems, *file.notes]:
+        print(f"note: {printable(remark)}", file=sys.stderr)
     with progress_bar("views") as on_frame:
-        write_turn(mesh, args.out, turn, args.fps, args.overwrite, on_frame)
+        write_turn(file.mesh, args.out, turn, args.fps, args.overwrite, on_frame)
     views = f"{turn.frames} views" if turn.frames > 1 else "1 view"
-    print(f"{views} of {args.mesh} ({len(mesh.faces)} triangles) written to {args.out}")
-    return 0
+    print(f"{views} of {args.mesh} ({len(file.mesh.faces)} triangles) written to {args.out}")
+    return 1 if file.problems else 0
 
 
 def _number(text: str) -> float:

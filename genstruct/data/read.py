@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from jaxtyping import UInt8
@@ -25,6 +26,8 @@ from genstruct.errors import ImageError
 
 MAX_PIXELS = 200_000_000
 """Default limit on width times height: 600 MB as RGB. The largest cameras on sale reach 150 million."""
+
+Transparent = Literal["over white", "ignored"]
 
 _PILLOW_LIMIT = threading.Lock()
 
@@ -54,7 +57,11 @@ def decode_image(
 
 
 def read_picture(
-    data: bytes | Path, name: str | None = None, max_pixels: int = MAX_PIXELS, at_least: int | None = None
+    data: bytes | Path,
+    name: str | None = None,
+    max_pixels: int = MAX_PIXELS,
+    at_least: int | None = None,
+    transparent: Transparent = "over white",
 ) -> Picture:
     """Decode an image file.
 
@@ -64,6 +71,8 @@ def read_picture(
         max_pixels: Larger pictures are refused before they are decoded (decompression bombs).
         at_least: Allow a JPEG to be decoded at 1/2, 1/4 or 1/8 of its size while its shorter side keeps at least this
             many pixels: several times faster for photographs that are about to be shrunk.
+        transparent: Laid over white, or the colours as they are in the file: in textures of meshes alpha often means
+            something else.
 
     Raises:
         ImageError: Unreadable, truncated, empty, too large, or not an image.
@@ -74,7 +83,7 @@ def read_picture(
             image.draft(None, (at_least, at_least))
         if _stand_upright(image):
             size = size[::-1]
-        return Picture(_to_rgb(image), mode, size, getattr(image, "n_frames", 1))
+        return Picture(_to_rgb(image, transparent), mode, size, getattr(image, "n_frames", 1))
 
 
 def decode_mask(
@@ -153,11 +162,13 @@ def _has_alpha(image: Image.Image) -> bool:
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
-def _to_rgb(image: Image.Image) -> UInt8[np.ndarray, "height width 3"]:
+def _to_rgb(image: Image.Image, transparent: Transparent = "over white") -> UInt8[np.ndarray, "height width 3"]:
     if not _has_alpha(image):
         eight_bit = _to_eight_bit(image)
         return np.asarray(eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB"))
     color = _to_eight_bit(image).convert("RGBA")
+    if transparent == "ignored":
+        return np.asarray(color.convert("RGB"))
     return np.asarray(Image.alpha_composite(Image.new("RGBA", color.size, "white"), color).convert("RGB"))
 
 

@@ -1,1 +1,1 @@
-"""Cameras, rotations, meshes, surface templates and planes: value types and pure functions on tensors."""
+"""Cameras, rotations, meshes, polygons, surface templates and planes: value types and pure functions."""

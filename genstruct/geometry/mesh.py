@@ -11,6 +11,9 @@ from genstruct.errors import ShapeError
 from genstruct.geometry.checks import check_finite, check_float, check_shape, check_together
 from genstruct.geometry.remember import remembered
 
+GRAY = 180
+"""sRGB of surfaces without any colour, of 255."""
+
 
 @dataclass(frozen=True)
 class Mesh:
@@ -105,6 +108,24 @@ class Mesh:
             if tensor.is_floating_point():
                 check_finite(name, tensor)
         return self
+
+
+def fitted(mesh: Mesh) -> Mesh:
+    """Each mesh of the batch moved and scaled: the middle of its bounding box at the origin, its farthest vertex at 1.
+
+    A mesh that is a single point is only moved.
+
+    Raises:
+        ShapeError: No vertices.
+    """
+    if not mesh.vertices.shape[1]:
+        raise ShapeError(f"fitting needs a vertex, got vertices {list(mesh.vertices.shape)}")
+    low, high = torch.aminmax(mesh.vertices, dim=1, keepdim=True)
+    centered: Tensor = mesh.vertices - (low / 2 + high / 2)
+    widest = centered.abs().amax((1, 2), keepdim=True)  # squares of large numbers would be infinite, of small ones 0
+    centered = centered / torch.where(widest > 0, widest, 1)
+    radius = centered.norm(dim=-1).amax(1)[:, None, None]
+    return replace(mesh, vertices=centered / torch.where(radius > 0, radius, 1))
 
 
 def check_faces(name: str, faces: Tensor, target: str, rows: int, shape: str = "faces 3") -> None:

@@ -9,10 +9,10 @@ from jaxtyping import Float, Int32
 from torch import Tensor
 
 from genstruct.errors import ConfigError, ShapeError
-from genstruct.geometry import materials
 from genstruct.geometry.camera import Camera
 from genstruct.geometry.checks import check_finite, check_float, check_within
 from genstruct.geometry.measures import vertex_normals
+from genstruct.geometry.mesh import GRAY as GRAY_BYTE
 from genstruct.geometry.mesh import Mesh
 from genstruct.render.antialias import antialias_silhouettes
 from genstruct.render.backends import Backend, triangle
@@ -29,7 +29,7 @@ from genstruct.render.topology import topology
 
 Silhouette = Literal["edges", "margin", "none"]
 
-GRAY = materials.GRAY / 255
+GRAY = GRAY_BYTE / 255
 """sRGB value of meshes without a texture."""
 FARTHEST = 1e15
 """Object units from the origin; areas of larger triangles leave the range of float32."""

@@ -6,9 +6,9 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from genstruct.data.meshes.read import read_mesh
 from genstruct.errors import OutputError, ShapeError
 from genstruct.export.meshes import write_mesh
-from genstruct.geometry.files import read_mesh
 from genstruct.geometry.measures import face_normals, volume
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import box, icosphere, octahedral_sphere, sheet

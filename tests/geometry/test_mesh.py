@@ -1,11 +1,13 @@
 """Meshes: what is accepted, what is refused, and that range checks see changes."""
 
+import math
+
 import jaxtyping
 import pytest
 import torch
 
 from genstruct.errors import ShapeError
-from genstruct.geometry.mesh import Mesh, check_faces
+from genstruct.geometry.mesh import Mesh, check_faces, fitted
 from genstruct.geometry.remember import remembered
 
 TRIANGLE = torch.tensor([[0, 1, 2]])
@@ -115,3 +117,15 @@ def test_remembered_results_are_computed_once_for_each_state_of_a_tensor():
     assert [total(first), total(first)] == [6, 6] and len(calls) == 3
     with torch.inference_mode():
         assert total(torch.ones(2)) == 2  # these tensors keep no count of changes
+
+
+def test_every_mesh_of_a_batch_fits_by_itself():
+    vertices = torch.tensor([[[0.0, 0, 0], [2, 0, 0], [0, 2, 0]], [[5, 5, 5], [5, 5, 5], [5, 5, 5]]])
+    mesh = fitted(Mesh(vertices, torch.tensor([[0, 1, 2]])))
+    assert mesh.vertices[0].norm(dim=-1).tolist() == pytest.approx([1, 1, 1])
+    assert mesh.vertices[0, 1, 0].item() == pytest.approx(math.sqrt(0.5))
+    assert not mesh.vertices[1].any()
+    with pytest.raises(ShapeError, match="fitting needs a vertex"):
+        fitted(Mesh(vertices[:, :0], torch.zeros(0, 3, dtype=torch.long)))
+    for unit in (1e-30, 1e30):
+        assert fitted(Mesh(vertices[:1] * unit, mesh.faces)).vertices[0, 1, 0].item() == pytest.approx(math.sqrt(0.5))

@@ -14,8 +14,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from benchmarks.gradients import smooth
+from genstruct.data.meshes.read import read_mesh
 from genstruct.geometry.camera import Camera
-from genstruct.geometry.files import read_mesh
 from genstruct.geometry.measures import edge_lengths, laplacian
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.rotation import about_y, from_axis_angle, geodesic_distance

@@ -69,7 +69,7 @@ def color_chart(colors: UInt8[np.ndarray, "faces 3 3"], faces: Int[np.ndarray, "
     Corners lie on pixel centres, so that the bilinear lookup interpolates linearly across the triangle; triangles with
     the same colours share a cell.
     """
-    kinds, cell = np.unique(colors.reshape(-1, 9), axis=0, return_inverse=True)
+    kinds, cell = _distinct(colors.reshape(-1, 9))
     side = max(math.ceil(math.sqrt(len(kinds))), 1)
     first, second, third = kinds.reshape(-1, 3, 3).astype(np.int16).transpose(1, 0, 2)
     fourth = (second + third - first).clip(0, 255)  # makes the four bilinear weights a plane through the three
@@ -79,6 +79,17 @@ def color_chart(colors: UInt8[np.ndarray, "faces 3 3"], faces: Int[np.ndarray, "
     corner = np.array([[0.5, 0.5], [1.5, 0.5], [0.5, 1.5]])
     place = np.stack([cell.reshape(-1) % side, cell.reshape(-1) // side], -1) * 2
     return Chart(pixels, (place[:, None] + corner) / (2 * side), faces, resizable=False)
+
+
+def _distinct(rows: UInt8[np.ndarray, "rows 9"]) -> tuple[UInt8[np.ndarray, "kinds 9"], Int[np.ndarray, " rows"]]:
+    """Distinct rows in their order, and which of them every row is; as `np.unique` has them, many times faster."""
+    front = np.ascontiguousarray(rows[:, :8]).view(">u8")[:, 0].astype(np.uint64)
+    order = np.lexsort((rows[:, 8], front))
+    new = np.ones(len(rows), bool)
+    new[1:] = (np.diff(front[order]) != 0) | (np.diff(rows[order, 8]) != 0)
+    number = np.empty(len(rows), np.int64)
+    number[order] = np.cumsum(new) - 1
+    return rows[order[new]], number
 
 
 def bake(charts: list[Chart], faces: int, largest: int) -> tuple[Pixels, Corners]:
