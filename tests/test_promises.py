@@ -18,7 +18,7 @@ from genstruct.experiments import load_experiment
 
 ROOT = Path(__file__).parent.parent
 TOOLS = sorted((ROOT / "tools").glob("*.py"))
-OPTIONAL = ("lmdb", "cv2", "pytest", "beartype", "pytorch3d", "imageio_ffmpeg", "scipy")
+OPTIONAL = ("lmdb", "cv2", "pytest", "beartype", "pytorch3d", "imageio_ffmpeg", "matplotlib", "scipy")
 # Written in two parts, so that this file does not hold them.
 MACHINE_PATHS = [
     re.compile(r"(?<![\w.])" + first + second) for first, second in (("/wo", "rk/"), ("/ho", r"me/\w"), ("/ro", "ot/"))

@@ -22,12 +22,14 @@ from pathlib import Path
 from typing import Any
 
 from genstruct.cli.ending import ending
+from genstruct.export import chart
 
 
 @ending("benchmark_render")
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
+    chart.check_charts()
     if args.quick:
         args.scenes, args.rounds, args.slow_rounds, args.views = ["s1280:64", "s5120:64"], 25, 1, 2
     write(measure(args), args.out, args.json)
@@ -153,8 +155,6 @@ def print_summary(results: Mapping[str, Any]) -> None:
 
 def write(results: Mapping[str, Any], out: Path, json_file: Path | None) -> None:
     """The plot and the JSON file."""
-    from genstruct.export.chart import bar_chart
-    from genstruct.export.images import write_png
     from genstruct.files import write_json
 
     place = json_file or out / "benchmark.json"
@@ -165,7 +165,8 @@ def write(results: Mapping[str, Any], out: Path, json_file: Path | None) -> None
         n: [results["times_ours"][scene].get(n, {}).get("forward_backward", 0.0) for scene in scenes] for n in names
     }
     if shared:
-        write_png(out / "times_ours.png", bar_chart("Forward and backward, times our time", scenes, shared))
+        bars = chart.BarChart("Forward and backward, times our time", scenes, shared)
+        chart.write_charts(out / "times_ours.png", bars)
         print(out / "times_ours.png")
     print(place)
 

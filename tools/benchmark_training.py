@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from genstruct.cli.ending import ending
+from genstruct.export import chart
 
 PARTS = {"data": "data", "joint": "both networks", "penalty": "penalties", "average": "average of weights"}
 
@@ -30,6 +31,7 @@ PARTS = {"data": "data", "joint": "both networks", "penalty": "penalties", "aver
 def main(argv: list[str] | None = None) -> int:
     """Measure, print, write. Status 0, or 2 after an error."""
     args = arguments().parse_args(argv)
+    chart.check_charts()
     if args.quick:
         args.sizes, args.batch, args.rounds = [16], 4, 1
         args.batches, args.repeats, args.side = [2], 1, 32
@@ -139,27 +141,22 @@ def print_masks(results: Mapping[int, Mapping[str, float]], side: int) -> None:
 
 def write(results: Mapping[str, Any], out: Path, json_file: Path | None) -> None:
     """The plot and the JSON file."""
-    from genstruct.export.images import write_png
     from genstruct.files import write_json
 
     place = json_file or out / "benchmark.json"
     write_json(place, results)
-    write_png(out / "training.png", plot(results["training"], speed_key(results["settings"]["device"])))
+    chart.write_charts(out / "training.png", *charts(results["training"], speed_key(results["settings"]["device"])))
     print(f"{place}\n{out / 'training.png'}")
 
 
-def plot(training: Mapping[int, Mapping[str, Any]], key: str):
-    """Bars of speed above bars of shares."""
-    import numpy as np
-
-    from genstruct.export.chart import bar_chart, share_chart
-
+def charts(training: Mapping[int, Mapping[str, Any]], key: str) -> tuple[chart.BarChart, chart.ShareChart]:
+    """Bars of speed, and bars of shares."""
     groups = [f"{size} px" for size in training]
     names = list(dict.fromkeys(name for rows in training.values() for name in rows))
     speeds = {n: [rows.get(n, {}).get(key, 0.0) for rows in training.values()] for n in names}
     parts = {PARTS[p]: [training[size]["ours"]["share"].get(p, 0.0) for size in training] for p in PARTS}
-    speed = bar_chart(f"Training: {key.replace('_', ' ')} (more is better)", groups, speeds)
-    return np.vstack([speed, share_chart("Our step: share of time", groups, parts)])
+    speed = chart.BarChart(f"Training: {key.replace('_', ' ')} (more is better)", groups, speeds)
+    return speed, chart.ShareChart("Our step: share of time", groups, parts)
 
 
 def _table(title: str, first: str, *heads: str):

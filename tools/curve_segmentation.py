@@ -23,6 +23,7 @@ from study_segmentation import quiet, scored, spread
 
 from genstruct.cli.ending import CONTINUES, ending
 from genstruct.errors import ConfigError, GenstructError
+from genstruct.export.chart import CurvePoint, LineChart, check_charts, write_charts
 
 if TYPE_CHECKING:
     from genstruct.segmentation.experiment import SegmentationExperiment
@@ -205,8 +206,6 @@ def table(rows: list[dict]) -> str:
 
 def write(rows: list[dict], out: Path, about: str) -> None:
     """curve.json, table.md and curve.png."""
-    from genstruct.export.chart import CurvePoint, line_chart
-    from genstruct.export.images import write_png
     from genstruct.files import write_json, write_text
 
     write_json(out / "curve.json", {"kind": "curve", "truth": about, "points": rows})
@@ -218,7 +217,7 @@ def write(rows: list[dict], out: Path, about: str) -> None:
     marks = {row["images"]: row["stage"] for row in rows if not row["stage"].startswith("generator-")}
     runs = max(row["runs"] for row in rows)
     title = "mean IoU against images seen" + (f" (bars: lowest and highest of {runs} runs)" if runs > 1 else "")
-    write_png(out / "curve.png", line_chart(title, series, "images seen by generator and segmenters", marks))
+    write_charts(out / "curve.png", LineChart(title, series, "images seen by generator and segmenters", marks))
 
 
 def arguments() -> argparse.Namespace:
@@ -238,6 +237,7 @@ def arguments() -> argparse.Namespace:
 def main() -> int:
     """Score, print, write."""
     args = arguments()
+    check_charts()
     rows = summary(curve(args))
     write(rows, args.out, str(args.truth))
     print(table(rows), end="")

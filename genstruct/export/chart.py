@@ -1,23 +1,25 @@
-"""Small charts as pictures, drawn with Pillow, so that no plotting package is needed: bars, bars of shares, lines."""
+"""Small charts by matplotlib (the extra `charts`): bars, bars of shares, lines. No shared state, no screen."""
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-from jaxtyping import UInt8
-from PIL import Image, ImageDraw, ImageFont
+from genstruct.errors import MissingDependency
+from genstruct.files import whole_file
 
-from genstruct.export.images import INK, PAPER
+if TYPE_CHECKING:
+    import matplotlib.axes
+    import matplotlib.figure
 
-Chart = UInt8[np.ndarray, "height width 3"]
 # Distinguishable in grey and for the usual kinds of colour blindness (after Okabe & Ito 2008).
-COLORS = ((0, 114, 178), (230, 159, 0), (0, 158, 115), (204, 121, 167), (86, 180, 233), (213, 94, 0))
-WIDTH, BAR, GAP, LEFT, RIGHT = 900, 24, 8, 150, 110
-SOFT, RULE = (92, 102, 112), (222, 226, 230)
-PLOT = (60, 84, 880, 470)
-"""Where lines are drawn: left, top, right and bottom, pixels."""
-LEGEND_SQUARE = 13
+COLORS = ("#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00")
+SOFT, RULE = "#5c6670", "#dee2e6"
+WIDTH, BAR, PLOT, HEAD = 9.0, 0.26, 4.4, 0.9
+"""Inches, of 100 pixels: of a chart, of the height of a bar, of a plot of lines, of title and legend."""
+NARROW = 0.06
+"""Shares below it have no room for a number."""
 
 
 class CurvePoint(NamedTuple):
@@ -29,7 +31,8 @@ class CurvePoint(NamedTuple):
     high: float
 
 
-def bar_chart(title: str, groups: Sequence[str], series: Mapping[str, Sequence[float]], form: str = "{:.1f}") -> Chart:
+@dataclass(frozen=True)
+class BarChart:
     """Horizontal bars from zero: a group of bars for each entry of `groups`, a colour for each of `series`.
 
     Args:
@@ -38,23 +41,28 @@ def bar_chart(title: str, groups: Sequence[str], series: Mapping[str, Sequence[f
         series: Values by name, one for each group.
         form: How values are written beside their bars.
     """
-    height = 70 + len(groups) * (len(series) * (BAR + 2) + 2 * GAP)
-    picture, draw = _canvas(title, height, list(series))
-    longest = max((value for values in series.values() for value in values), default=0) or 1
-    y = 70
-    for number, group in enumerate(groups):
-        middle = y + len(series) * (BAR + 2) / 2
-        draw.text((LEFT - GAP, middle), group, INK, _font(15), anchor="rm")
-        for color, values in zip(COLORS, series.values(), strict=False):
-            end = LEFT + round((WIDTH - LEFT - RIGHT) * values[number] / longest)
-            draw.rectangle((LEFT, y, max(end, LEFT + 1), y + BAR - 1), color)
-            draw.text((end + GAP, y + BAR / 2), form.format(values[number]), INK, _font(14), anchor="lm")
-            y += BAR + 2
-        y += 2 * GAP
-    return np.asarray(picture)
+
+    title: str
+    groups: Sequence[str]
+    series: Mapping[str, Sequence[float]]
+    form: str = "{:.1f}"
+
+    @property
+    def height(self) -> float:
+        return HEAD + len(self.groups) * (len(self.series) + 0.6) * BAR
+
+    def draw(self, axes: "matplotlib.axes.Axes") -> None:
+        thick = 1 / (len(self.series) + 0.6)
+        for number, (name, values) in enumerate(self.series.items()):
+            places = [group + (number - (len(self.series) - 1) / 2) * thick for group in range(len(self.groups))]
+            bars = axes.barh(places, values, 0.9 * thick, label=name, color=_color(number))
+            axes.bar_label(bars, [self.form.format(value) for value in values], padding=4)
+        longest = max((value for values in self.series.values() for value in values), default=0) or 1
+        _finish_rows(axes, self.groups, 1.12 * longest)  # room for the number of the longest bar
 
 
-def share_chart(title: str, rows: Sequence[str], parts: Mapping[str, Sequence[float]]) -> Chart:
+@dataclass(frozen=True)
+class ShareChart:
     """One bar a row, divided into parts that add up to the whole.
 
     Args:
@@ -62,24 +70,29 @@ def share_chart(title: str, rows: Sequence[str], parts: Mapping[str, Sequence[fl
         rows: Captions at the left.
         parts: Values by name, one for each row; each row is scaled to its sum.
     """
-    picture, draw = _canvas(title, 70 + len(rows) * (BAR + 2 * GAP), list(parts))
-    for number, row in enumerate(rows):
-        y, x = 70 + number * (BAR + 2 * GAP), float(LEFT)
-        draw.text((LEFT - GAP, y + BAR / 2), row, INK, _font(15), anchor="rm")
-        whole = sum(values[number] for values in parts.values()) or 1
-        for color, values in zip(COLORS, parts.values(), strict=False):
-            share = values[number] / whole
-            end = x + (WIDTH - LEFT - RIGHT) * share
-            draw.rectangle((round(x), y, max(round(x), round(end) - 1), y + BAR - 1), color)
-            if share > 0.06:  # narrower parts have no room for a number
-                draw.text(((x + end) / 2, y + BAR / 2), f"{share:.0%}", PAPER, _font(14), anchor="mm")
-            x = end
-    return np.asarray(picture)
+
+    title: str
+    rows: Sequence[str]
+    parts: Mapping[str, Sequence[float]]
+
+    @property
+    def height(self) -> float:
+        return HEAD + 1.6 * len(self.rows) * BAR
+
+    def draw(self, axes: "matplotlib.axes.Axes") -> None:
+        wholes = [sum(values) or 1 for values in zip(*self.parts.values(), strict=True)]
+        starts = [0.0] * len(self.rows)
+        for number, (name, values) in enumerate(self.parts.items()):
+            shares = [value / whole for value, whole in zip(values, wholes, strict=True)]
+            bars = axes.barh(range(len(self.rows)), shares, 0.62, starts, label=name, color=_color(number))
+            written = [f"{share:.0%}" if share > NARROW else "" for share in shares]
+            axes.bar_label(bars, written, label_type="center", color="white")
+            starts = [start + share for start, share in zip(starts, shares, strict=True)]
+        _finish_rows(axes, self.rows, 1.0)
 
 
-def line_chart(
-    title: str, series: Mapping[str, Sequence[CurvePoint]], x_label: str, marks: Mapping[int | float, str] | None = None
-) -> Chart:
+@dataclass(frozen=True)
+class LineChart:
     """Lines through points of a share in [0, 1], with a whisker for the range of each point.
 
     Args:
@@ -88,72 +101,93 @@ def line_chart(
         x_label: What the horizontal axis counts.
         marks: Places of the horizontal axis that have a name: a rule, its name upright at the bottom.
     """
-    picture, draw = _canvas(title, PLOT[3] + 60, list(series))
-    furthest = float(max((point.x for points in series.values() for point in points), default=0)) or 1.0
-    _grid(draw, furthest, x_label)
-    for x, name in (marks or {}).items():
-        place = _place(x / furthest, 0.0)
-        draw.line((place, _place(x / furthest, 1.0)), RULE)
-        _upright(picture, name, place)
-    for color, points in zip(COLORS, series.values(), strict=False):
-        places = [_place(point.x / furthest, point.value) for point in points]
-        draw.line(places, color, 3, joint="curve")
-        for (x, y), point in zip(places, points, strict=True):
-            ends = [_place(point.x / furthest, value)[1] for value in (point.low, point.high)]
-            draw.line((x, ends[0], x, ends[1]), color, 1)
-            for end in ends if point.high > point.low else ():
-                draw.line((x - 7, end, x + 7, end), color, 1)
-            draw.ellipse((x - 4, y - 4, x + 4, y + 4), color)
-    return np.asarray(picture)
+
+    title: str
+    series: Mapping[str, Sequence[CurvePoint]]
+    x_label: str
+    marks: Mapping[int | float, str] = field(default_factory=dict)
+    height: float = HEAD + PLOT
+
+    def draw(self, axes: "matplotlib.axes.Axes") -> None:
+        for x, name in self.marks.items():
+            axes.axvline(x, color=RULE, zorder=0)
+            axes.text(x, 0.01, f"{name} ", color=SOFT, rotation=90, ha="right", va="bottom", size=9)
+        for number, (name, points) in enumerate(self.series.items()):
+            ranges = [[p.value - p.low for p in points], [p.high - p.value for p in points]]
+            axes.errorbar(
+                [p.x for p in points],
+                [p.value for p in points],
+                ranges if points else None,
+                label=name,
+                color=_color(number),
+                marker="o",
+                linewidth=2.5,
+                elinewidth=1,
+                capsize=4,
+            )
+        axes.set(xlabel=self.x_label, ylim=(0, 1), yticks=[tenth / 10 for tenth in range(11)])
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter("{x:,.0f}")
+        axes.grid(axis="y", color=RULE)
 
 
-def _place(x: float, y: int | float) -> tuple[float, float]:
-    """Pixels of a point in units of the plot's sides."""
-    left, top, right, bottom = PLOT
-    return left + x * (right - left), bottom - y * (bottom - top)
+Chart = BarChart | ShareChart | LineChart
 
 
-def _grid(draw: ImageDraw.ImageDraw, furthest: float, x_label: str) -> None:
-    """Rules at tenths and round numbers, with their numbers."""
-    for tenth in range(11):
-        left, y = _place(0.0, tenth / 10)
-        draw.line((left, y, PLOT[2], y), RULE if tenth else SOFT)
-        draw.text((left - GAP, y), f"{tenth / 10:.1f}", SOFT, _font(13), anchor="rm")
-    step = _round_step(furthest)
-    for number in range(int(furthest / step) + 1):
-        x, bottom = _place(number * step / furthest, 0.0)
-        draw.line((x, bottom, x, bottom + 5), SOFT)
-        draw.text((x, bottom + 8), f"{number * step:,.0f}", SOFT, _font(13), anchor="ma")
-    draw.text(((PLOT[0] + PLOT[2]) / 2, PLOT[3] + 44), x_label, SOFT, _font(14), anchor="mm")
+def draw_charts(*charts: Chart) -> "matplotlib.figure.Figure":
+    """A figure with `charts` below each other.
+
+    Raises:
+        MissingDependency: No matplotlib; the message tells how to get it.
+    """
+    check_charts()
+    from matplotlib.figure import Figure
+
+    heights = [chart.height for chart in charts]
+    figure = Figure(figsize=(WIDTH, sum(heights)), dpi=100, layout="constrained")
+    rows = figure.subplots(len(charts), squeeze=False, gridspec_kw={"height_ratios": heights})
+    for axes, chart in zip(rows[:, 0], charts, strict=True):
+        chart.draw(axes)
+        axes.set_title(chart.title, loc="left", pad=26)
+        axes.spines[["top", "right"]].set_visible(False)
+        handles, names = axes.get_legend_handles_labels()
+        if names:
+            axes.legend(
+                handles, names, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(names), frameon=False, borderpad=0.2
+            )
+    return figure
 
 
-def _round_step(furthest: float) -> float:
-    """1, 2 or 5 times a power of ten, such that four to nine steps are as long as the axis."""
-    power = 10.0 ** math.floor(math.log10(furthest / 4))
-    return max(factor * power for factor in (1, 2, 5) if factor * power <= furthest / 4)
+def write_charts(path: Path, *charts: Chart) -> None:
+    """Write `draw_charts` as .png, .svg or .pdf, by the ending of `path`, whole or not at all.
+
+    Raises:
+        MissingDependency: No matplotlib.
+        OutputError: The place cannot be written.
+    """
+    figure = draw_charts(*charts)
+    with whole_file(path) as partial:
+        figure.savefig(partial, format=path.suffix[1:].lower())
 
 
-def _upright(picture: Image.Image, text: str, place: tuple[float, float]) -> None:
-    """Text that reads upwards, at the left of a place."""
-    font = _font(13)
-    label = Image.new("RGB", (math.ceil(font.getlength(text)), 16), PAPER)
-    ImageDraw.Draw(label).text((0, 8), text, SOFT, font, anchor="lm")
-    turned = label.rotate(90, expand=True)
-    picture.paste(turned, (round(place[0]) - turned.width - 2, round(place[1]) - turned.height - 4))
+def check_charts() -> None:
+    """Whether charts can be drawn: long measurements ask before they begin.
+
+    Raises:
+        MissingDependency: No matplotlib.
+    """
+    if find_spec("matplotlib") is None:
+        raise MissingDependency("charts need matplotlib: pip install 'genstruct[charts]'")
 
 
-def _canvas(title: str, height: int, names: Sequence[str]) -> tuple[Image.Image, ImageDraw.ImageDraw]:
-    """White paper with a title and a legend."""
-    picture = Image.new("RGB", (WIDTH, height), PAPER)
-    draw = ImageDraw.Draw(picture)
-    draw.text((GAP, 18), title, INK, _font(18), anchor="lm")
-    x = float(GAP)
-    for color, name in zip(COLORS, names, strict=False):
-        draw.rectangle((x, 40, x + LEGEND_SQUARE, 40 + LEGEND_SQUARE), color)
-        draw.text((x + 19, 47), name, SOFT, _font(14), anchor="lm")
-        x += 19 + _font(14).getlength(name) + 3 * GAP
-    return picture, draw
+def _color(number: int) -> str:
+    return COLORS[number % len(COLORS)]
 
 
-def _font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    return ImageFont.load_default(size)
+def _finish_rows(axes: "matplotlib.axes.Axes", captions: Sequence[str], furthest: float) -> None:
+    """The first row on top, captions at the left, no numbers below: they are written at the bars."""
+    axes.set_yticks(range(len(captions)), captions)
+    axes.set_ylim(len(captions) - 0.5, -0.5)
+    axes.set_xlim(0, furthest)
+    axes.tick_params(left=False, bottom=False, labelbottom=False)
+    axes.spines["bottom"].set_visible(False)

@@ -179,11 +179,12 @@ def test_peers_that_are_missing_unknown_or_without_networks_of_a_size(tool, tmp_
     assert training_peers.trainings(["torch_mimicry"], 16, None, 2, "cpu") == {}
 
 
-def test_a_plot_of_resolutions_that_a_peer_does_not_have(tool):
+def test_charts_of_resolutions_that_a_peer_does_not_have_show_zero_there(tool):
     ours = {"speed": 2.0, "share": {"data": 1.0}}
     training = {16: {"ours": ours}, 32: {"ours": ours, "peer": {"speed": 1.0, "share": {"data": 1.0}}}}
-    plain = tool.plot({size: {"ours": ours} for size in training}, "speed")
-    assert len(tool.plot(training, "speed")) == len(plain) + 2 * 26  # a bar more for each resolution
+    speed, shares = tool.charts(training, "speed")
+    assert (speed.groups, speed.series) == (["16 px", "32 px"], {"ours": [2.0, 2.0], "peer": [0.0, 1.0]})
+    assert shares.parts[tool.PARTS["data"]] == [1.0, 1.0]
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])
