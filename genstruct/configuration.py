@@ -21,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 from genstruct.errors import ConfigError
 from genstruct.renamed import refuse_old
 from genstruct.setting_errors import in_words, wrong_leaves
-from genstruct.setting_kinds import choices_in, kinds, words
+from genstruct.setting_kinds import choices_in, default_of, item, kinds, words
 from genstruct.settings import checked_class, merged
 from genstruct.strict_yaml import parse_yaml
 
@@ -36,12 +36,14 @@ class Setting:
         key: Dotted.
         kind: Its type, in words.
         value: What it is now.
+        default: What it is where nothing is said; None where something must be.
         help: Its documentation, with the unit.
     """
 
     key: str
     kind: str
     value: Any
+    default: Any
     help: str
 
 
@@ -90,19 +92,31 @@ def plain(value: Any) -> Any:
     return str(value) if isinstance(value, Path) else value
 
 
-def leaves(config: Any, prefix: str = "", names: Sequence[str] = ()) -> Iterator[Setting]:
-    """Every leaf of a configuration with its type, value and documentation, in order."""
+def leaves(config: Any, prefix: str = "", default: Any = None, names: Sequence[str] = ()) -> Iterator[Setting]:
+    """Every leaf of a configuration with its type, value, default and documentation, in order.
+
+    Args:
+        config: Made by `settings`.
+        prefix: Of all keys, with its dot.
+        default: What `config` is where nothing is said; that of its class where it is of another one.
+        names: If it was chosen by its name, all names.
+    """
     help_of = _documentation(type(config))
+    defaults = vars(default) if type(default) is type(config) else _defaults(type(config))
     for name, kind in kinds(type(config)).items():
-        value, key = getattr(config, name), f"{prefix}{name}"
+        value, key, usual = getattr(config, name), f"{prefix}{name}", defaults.get(name)
         if dataclasses.is_dataclass(value):
-            yield from leaves(value, f"{key}.", [name for choice in choices_in(kind) for name in choice.table])
+            yield from leaves(value, f"{key}.", usual, [name for choice in choices_in(kind) for name in choice.table])
         elif isinstance(value, list | tuple) and value and all(map(dataclasses.is_dataclass, value)):
-            for number, item in enumerate(value):
-                yield from leaves(item, f"{key}.{number}.")
+            for number, one in enumerate(value):
+                yield from leaves(one, f"{key}.{number}.", item(usual, str(number)))
         else:
             about = f"one of {', '.join(names)}" if name == "name" and names else words(kind)
-            yield Setting(key, about, plain(value), help_of.get(name, ""))
+            yield Setting(key, about, plain(value), plain(usual), help_of.get(name, ""))
+
+
+def _defaults(cls: type) -> dict[str, Any]:
+    return {field.name: default_of(field) for field in dataclasses.fields(cls)}
 
 
 def _nested(key: str, value: Any) -> Any:

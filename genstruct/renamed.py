@@ -1,13 +1,14 @@
 """Keys of settings that once had another name: told in a line, or brought forward where a run of before goes on.
 
-A table maps dotted patterns (`fnmatch`) of old keys to the key's new name, and `key=value` to a new value:
+A table maps old keys to new names of the key, and `key=value` to new values. All but the last dotted word may be
+patterns (`fnmatch`):
 
 ```python
-RENAMED = {"objective.centre": "center", "*learning.colour": "color", "data.crop=centre": "center"}
+RENAMED = {"objective.centre": "center", "rounds.*.learning.colour": "color", "data.crop=centre": "center"}
 ```
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -16,16 +17,17 @@ from genstruct.errors import ConfigError
 Table = Mapping[str, str]
 
 
-def refuse_old(values: Any, table: Table, path: str = "") -> None:
+def refuse_old(values: Any, table: Table) -> None:
     """Raise ConfigError for the first key or value that has a new name."""
-    for key, value in _items(values):
+    words = {old.partition("=")[0].rpartition(".")[2] for old in table}
+    for path, key, value in _walk(values, max((old.count(".") for old in table), default=-1)):
+        if key not in words:
+            continue
         where, before = _joined(path, key), f"{path}: " if path else ""
-        new_key, new_value = _new(where, table), _new(f"{where}={value}", table)
-        if new_key:
-            raise ConfigError(f"{before}{key!r} is now called {new_key!r}; rename it")
-        if new_value:
-            raise ConfigError(f"{where}: {value!r} is now called {new_value!r}; rename it")
-        refuse_old(value, table, where)
+        if new := _new(where, table):
+            raise ConfigError(f"{before}{key!r} is now called {new!r}; rename it")
+        if new := _new(f"{where}={value}", table):
+            raise ConfigError(f"{where}: {value!r} is now called {new!r}; rename it")
 
 
 def brought_forward(values: Any, table: Table, path: str = "") -> Any:
@@ -46,6 +48,13 @@ def _new(what: str, table: Table) -> str | None:
 
 def _joined(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
+
+
+def _walk(values: Any, depth: int, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Path, key and value of everything in nested values, to so many sections below."""
+    for key, value in _items(values) if depth >= 0 else ():
+        yield path, key, value
+        yield from _walk(value, depth - 1, _joined(path, key))
 
 
 def _items(values: Any) -> Any:

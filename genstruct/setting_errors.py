@@ -29,6 +29,8 @@ def in_words(section: type, values: Any, error: ValidationError) -> ConfigError:
         return ConfigError(f"{where}: {first['msg']}" if where else first["msg"])
     if first["type"] == UNKNOWN and len(place.keys) < len(loc):
         return ConfigError(f"{where + ': ' if where else ''}unknown key {loc[-1]!r}; {_advice(str(loc[-1]), place)}")
+    if first["type"] in ("unexpected_positional_argument", "multiple_argument_values"):
+        return ConfigError(f"{loc[0]}: {first['msg'].lower()}")
     if first["type"] == "missing":
         key = ".".join(map(str, loc))
         return ConfigError(f"{key}: needs a value; add {key}=...")
@@ -54,7 +56,7 @@ def _expected(where: str, place: Place) -> str:
     if section_in(place.kind) or any(choices_in(place.kind)):
         example = f"; set its keys, as in {where}.key=value" if where else ""
         return f"{before}expected keys and values, got {shown(place.value)}{example}"
-    near = nearest(str(place.value), literals(place.kind))
+    near = nearest(place.value[:60], literals(place.kind)) if isinstance(place.value, str) else None
     advice = f"; did you mean {near!r}?" if near else ""
     return f"{before}expected {words(place.kind)}, got {shown(place.value)}{advice}"
 

@@ -169,6 +169,7 @@ def test_every_leaf_has_its_type_value_and_documentation():
     assert found["train.warm.side"].help == "Side of the pictures, pixels."
     assert (found["train.images"].kind, found["train.images"].value) == ("int", 77)
     assert found["data.crop"].kind == "one of center, random"
+    assert (found["train.images"].default, found["train.lr"].default, found["data.root"].default) == (77, 0.001, None)
     assert found["train.keep"].kind == "float above 0 and below 0.5"
 
 
@@ -180,6 +181,8 @@ def test_python_code_is_checked_as_files_are_with_the_same_words():
         (lambda: Stage(sied=3), "unknown key 'sied'; did you mean 'side'?"),
         (lambda: replace(Data("a"), size=0), "size must be at least 1, got 0"),
         (lambda: replace(Train(), keep=0.7), "keep: expected float above 0 and below 0.5, got 0.7"),
+        (lambda: Stage(3, 4), "1: unexpected positional argument"),
+        (lambda: Stage(3, side=4), "side: got multiple values for argument"),
         (lambda: Data(), "root: needs a value; add root=..."),
     ):
         with pytest.raises(ConfigError) as caught:

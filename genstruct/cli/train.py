@@ -99,7 +99,8 @@ def key_table(experiment: "Experiment") -> str:
     lines = ["keys, with their values in this configuration:"]
     for setting in leaves(experiment):
         lines.append(f"  {setting.key}={_yaml_text(setting.value)}")
-        about = f"{setting.help} ({setting.kind})".strip()
+        default = "" if setting.value == setting.default else f"; default {_yaml_text(setting.default)}"
+        about = f"{setting.help} ({setting.kind}{default})".strip()
         lines += textwrap.wrap(about, width, initial_indent=" " * 6, subsequent_indent=" " * 6)
     return "\n".join(lines)
 

@@ -101,8 +101,8 @@ def test_a_training_stopped_by_a_signal_ends_with_its_status(config, tmp_path, c
 def test_help_after_a_configuration_lists_its_keys_with_value_type_and_unit(config, capsys):
     assert main(["train", config, "--data.root=x", "--help"]) == 0
     text = capsys.readouterr().out
-    assert "  data.root=x\n      Folder of images. (text)\n" in text
-    assert "  data.size=32\n      Side of the crop, pixels. (int)\n" in text
+    assert "  data.root=x\n      Folder of images. (text; default photos)\n" in text
+    assert "  data.size=32\n      Side of the crop, pixels. (int; default 64)\n" in text
     assert "  train.device=cpu\n" in text
     assert "one of auto, cpu, cuda" in text
 
