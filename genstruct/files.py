@@ -96,7 +96,7 @@ def whole_folder(out: Path, needed: int = 0, replace: bool = False) -> Iterator[
     with writing(out):
         try:
             out.parent.mkdir(parents=True, exist_ok=True)
-            partial = Path(tempfile.mkdtemp(prefix=".", suffix="~", dir=out.parent))
+            partial = _hidden_folder(out.parent)
             check_space(out.parent, needed + SPARE_BYTES)
             yield partial
             partial.chmod(0o755)  # mkdtemp gives 0700
@@ -104,6 +104,24 @@ def whole_folder(out: Path, needed: int = 0, replace: bool = False) -> Iterator[
         finally:
             if partial is not None:
                 shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """A hidden folder inside `folder` (which is made) for what is not done yet; it vanishes with the block.
+
+    For programs that write by themselves: one that outlives the block has then no place to write to.
+
+    Raises:
+        OutputError: No permission, no room.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        scratch = _hidden_folder(folder)
+        try:
+            yield scratch
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def is_occupied(out: Path) -> bool:
@@ -171,6 +189,10 @@ def _temporary(path: Path) -> Path:
     raise OutputError(f"{path} cannot be written (no free temporary name beside it); give another folder")
 
 
+def _hidden_folder(place: Path) -> Path:
+    return Path(tempfile.mkdtemp(prefix=".", suffix="~", dir=place))
+
+
 def _flush(file: Path) -> None:
     with file.open("rb") as opened:
         os.fsync(opened.fileno())
@@ -182,7 +204,7 @@ def _publish(partial: Path, out: Path, replace: bool) -> None:
         return
     if not replace:
         raise OutputError(f"{out} holds other files; choose a new folder")
-    old = Path(tempfile.mkdtemp(prefix=".", suffix="~", dir=out.parent))
+    old = _hidden_folder(out.parent)
     out.rename(old / out.name)
     partial.rename(out)
     shutil.rmtree(old, ignore_errors=True)

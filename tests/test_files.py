@@ -10,7 +10,16 @@ from pathlib import Path
 import pytest
 
 from genstruct.errors import OutputError
-from genstruct.files import check_vacant, is_occupied, locked, whole_file, whole_folder, write_bytes, write_text
+from genstruct.files import (
+    check_vacant,
+    is_occupied,
+    locked,
+    scratch_folder,
+    whole_file,
+    whole_folder,
+    write_bytes,
+    write_text,
+)
 
 
 def test_a_file_appears_whole_with_its_folders(tmp_path):
@@ -62,6 +71,17 @@ def test_a_folder_is_not_laid_over_a_full_one_unless_asked(tmp_path):
     with whole_folder(out, replace=True) as partial:
         write_text(partial / "two", "2")
     assert [path.name for path in out.iterdir()] == ["two"] and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_scratch_folder_is_inside_hidden_and_gone_with_the_block(tmp_path):
+    with pytest.raises(KeyboardInterrupt), scratch_folder(tmp_path / "made") as scratch:
+        write_text(scratch / "half", "x")
+        assert scratch.parent == tmp_path / "made" and scratch.name.startswith(".") and len(scratch.name) <= 10
+        raise KeyboardInterrupt
+    assert list((tmp_path / "made").iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="file cannot be written"), scratch_folder(tmp_path / "file"):
+        raise AssertionError("not reached")
 
 
 def test_hidden_files_do_not_occupy_a_run_but_others_are_named(tmp_path):

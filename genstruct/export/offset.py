@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 
 from genstruct.errors import DataError, ImageError, OutputError
-from genstruct.export.images import write_png
+from genstruct.export.images import to_uint8, write_png
 from genstruct.files import is_occupied, whole_folder, write_text
 from genstruct.metrics.folders import Failure, Truth, find_truth, read_mask, read_picture
 
@@ -139,7 +140,7 @@ def _write_item(
     x0, y0, x1, y1 = box
     cropped = mask[y0:y1, x0:x1]
     write_png(out / "images" / f"{name}.png", np.asarray(picture.crop(box)))
-    write_png(out / "masks" / f"{name}.png", (cropped * 255).round().astype(np.uint8))
+    write_png(out / "masks" / f"{name}.png", to_uint8(torch.from_numpy(cropped)))
     line = {"file_name": f"images/{name}.png", "mask_file_name": f"masks/{name}.png", "source_box": list(box)}
     line |= {field: item.fields[field] for field in PASSED_ON if field in item.fields}
     line |= _moved(item.fields.get("intrinsics"), x0, y0) | _extent(cropped)

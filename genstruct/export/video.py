@@ -4,8 +4,6 @@ import contextlib
 import itertools
 import math
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,8 @@ import numpy as np
 from PIL import Image
 
 from genstruct.errors import ConfigError, MissingDependency, OutputError, ShapeError
-from genstruct.export.images import Pixels, write_png
-from genstruct.files import write_bytes
+from genstruct.export.images import Pixels, png_bytes, write_png
+from genstruct.files import scratch_folder, whole_file, whole_folder, write_bytes, writing
 
 FORMATS = (".mp4", ".gif", ".png")
 """Endings; a name without any is that of a folder."""
@@ -65,10 +63,8 @@ def write_frames(
     path, writer = Path(path), _WRITERS[format_of(path)]
     _check_free(path, overwrite)
     _check_time(path, count, fps)
-    try:
+    with writing(path):
         writer(path, _checked(path, frames, count), count, fps)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror}); choose another place or make room") from error
 
 
 def check_place(
@@ -175,20 +171,6 @@ def _layout(count: int) -> tuple[int, int]:
     return math.ceil(count / columns), columns
 
 
-@contextlib.contextmanager
-def _partial(path: Path) -> Iterator[Path]:
-    """A file that takes the place of `path` at the end, and goes away after an error or an interruption.
-
-    It lies in a folder of its own: an encoder that was interrupted while it started has then no place to write to.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", suffix=".partial", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        yield partial
-        partial.chmod(0o644)
-        partial.replace(path)
-
-
 def _write_sheet(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
     rows, columns = _layout(count)
     sheet = np.zeros((0, 0, 3), np.uint8)
@@ -204,23 +186,23 @@ def _write_sheet(path: Path, frames: Iterator[Pixels], count: int, fps: float | 
 
 
 def _write_folder(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
-    """Into a folder inside the folder, out of which they move at the end."""
-    made = not path.exists()
-    path.mkdir(parents=True, exist_ok=True)
-    partial = Path(tempfile.mkdtemp(prefix=".", suffix=".partial", dir=path))
-    try:
-        digits = max(3, len(str(count - 1)))
-        for number, frame in enumerate(frames):
-            write_png(partial / f"view_{number:0{digits}}.png", frame)
+    """A folder that is there already stays the same folder: frames move into it at the end."""
+    if not path.exists():
+        with whole_folder(path) as folder:
+            _write_views(folder, frames, count)
+        return
+    with scratch_folder(path) as folder:
+        _write_views(folder, frames, count)
         for old in path.glob("view_*.png"):  # `_check_free` has seen that there are no others
             old.unlink()
-        for new in sorted(partial.iterdir()):
-            new.replace(path / new.name)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        if made:
-            with contextlib.suppress(OSError):  # it holds the frames
-                path.rmdir()
+        for new in sorted(folder.iterdir()):
+            new.rename(path / new.name)
+
+
+def _write_views(folder: Path, frames: Iterator[Pixels], count: int) -> None:
+    digits = max(3, len(str(count - 1)))
+    for number, frame in enumerate(frames):
+        (folder / f"view_{number:0{digits}}.png").write_bytes(png_bytes(frame))
 
 
 def _write_gif(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
@@ -243,13 +225,15 @@ def _few_colors(frame: Pixels) -> Pixels:
 
 def _write_mp4(path: Path, frames: Iterator[Pixels], count: int, fps: float | int) -> None:
     _check_ffmpeg()
-    with _partial(path) as partial:
+    with whole_file(path) as partial, scratch_folder(path.parent) as folder:
+        made = folder / "film.mp4"  # ffmpeg goes by the ending
         try:
-            with _encoder(partial, fps) as film:
+            with _encoder(made, fps) as film:
                 for frame in frames:
                     film.append_data(_even(frame))
-            if not _is_whole(partial):
+            if not _is_whole(made):
                 raise OSError("ffmpeg has failed")
+            made.replace(partial)
         except OSError as error:
             if error.errno is not None:  # imageio gives none when ffmpeg has ended before its time
                 raise

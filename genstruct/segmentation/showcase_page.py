@@ -18,6 +18,7 @@ from genstruct.export.fill import fill_behind
 from genstruct.export.images import contact_sheet, cut_out, write_png
 from genstruct.export.page import Section, Table, write_page
 from genstruct.metrics.evaluation import MaskReport
+from genstruct.pixels import to_unit
 from genstruct.render.layers import Layer, composite, shift
 from genstruct.segmentation.layered import LayeredGenerator
 from genstruct.segmentation.mask_folder import mask_names
@@ -145,8 +146,7 @@ def small(pixels: np.ndarray, size: Sequence[int] | None = None) -> Float[Tensor
         image.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
     else:
         image = image.resize((size[1], size[0]), Image.Resampling.BILINEAR)
-    values = torch.from_numpy(np.array(image)).float() / 255
-    return values[None] if values.ndim == 2 else values.permute(2, 0, 1).contiguous()
+    return to_unit(np.atleast_3d(np.array(image))).contiguous()
 
 
 def _row(photo: Tensor, background: Tensor, foreground: Tensor, mask: Tensor) -> Row:

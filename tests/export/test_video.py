@@ -118,6 +118,13 @@ def test_frames_are_not_kept(tmp_path, name):
     assert most <= 3
 
 
+@pytest.mark.parametrize("ending", [".mp4", ".gif", ".png", ""])
+def test_names_may_be_as_long_as_the_file_system_allows(tmp_path, ending):
+    name = "v" * (255 - len(ending)) + ending
+    write_frames(tmp_path / name, flat(2), 2)
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, RuntimeError])
 @pytest.mark.parametrize("name", PLACES)
 def test_an_interruption_leaves_nothing_new_and_what_was_there(tmp_path, name, stop):

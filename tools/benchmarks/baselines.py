@@ -14,6 +14,7 @@ from PIL import Image
 
 from genstruct.errors import DataError, MissingDependency
 from genstruct.metrics.folders import Truth, find_truth, read_mask, read_picture
+from genstruct.pixels import to_unit
 
 # Fixed before any image was looked at: an object a good two thirds of the frame wide, of an aspect of 5 to 3.
 ELLIPSE = (0.2, 0.34)  # half axes (y, x) in sides
@@ -80,8 +81,7 @@ def true_box(item: Truth, height: int, width: int) -> tuple[int, int, int, int]:
 
 def small(picture: Image.Image) -> torch.Tensor:
     """The whole picture at 64 x 64, [3, 64, 64] in [0, 1]."""
-    pixels = np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC), np.float32) / 255
-    return torch.from_numpy(pixels).permute(2, 0, 1)
+    return to_unit(np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
 
 
 def load_training_set(truths: list[Truth], with_images: bool) -> tuple[torch.Tensor, torch.Tensor]:
