@@ -7,11 +7,12 @@ An archive is a folder:
 | index.json | format, size, names, regions that were cut out, what was left out and why, fingerprint |
 | images.bin | uint8 [N, S, S, 3], sRGB |
 | masks.bin  | uint8 [N, S, S], optional: masks that a model made (`write_masks`); never ground truth |
+| fields/NAME.npy | [N, ...], optional: further values of each image, `labels` among them (`write_fields`) |
 """
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from genstruct.data.crop import Region
+from genstruct.data.fields import check_fields, open_fields, write_fields
 from genstruct.errors import DataError, OutputError, ShapeError
 from genstruct.files import whole_file
 
@@ -39,6 +41,7 @@ class Archive:
         masks: uint8 [N, S, S], 255 = object, where a model has made some.
         path: The folder, or None for an archive in memory.
         fingerprint: Of the source and the policy it was packed with.
+        fields: Further values of each image by name, [N, ...]; memory maps when opened from a folder.
     """
 
     images: UInt8[np.ndarray, "n size size 3"]
@@ -50,6 +53,7 @@ class Archive:
     masks: UInt8[np.ndarray, "n size size"] | None = None
     path: Path | None = None
     fingerprint: str = ""
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -64,10 +68,13 @@ class Archive:
         images: UInt8[np.ndarray, "n size size 3"],
         masks: UInt8[np.ndarray, "n size size"] | None = None,
         names: Sequence[str] | None = None,
+        fields: Mapping[str, np.ndarray] | None = None,
     ) -> "Archive":
-        """An archive in memory. Without names, images are called by their number."""
+        """An archive in memory. Without names, images are called by their number. Raises ShapeError for `fields` that
+        do not have one row of numbers for each image."""
         names = names if names is not None else [f"{i:05d}.png" for i in range(len(images))]
-        return Archive(images, tuple(names), source="memory", masks=masks)
+        check_fields(fields or {}, len(images))
+        return Archive(images, tuple(names), source="memory", masks=masks, fields=fields or {})
 
     @staticmethod
     def open(path: str | Path) -> "Archive":
@@ -95,6 +102,7 @@ class Archive:
             _mapped(path / "masks.bin", (count, size, size)) if (path / "masks.bin").exists() else None,
             path,
             index["fingerprint"],
+            open_fields(path, count),
         )
 
     def write_masks(self, masks: Iterable[np.ndarray]) -> "Archive":
@@ -113,6 +121,24 @@ class Archive:
             )
         with whole_file(self.path / "masks.bin") as partial, partial.open("wb") as file:
             self._write_masks(file, masks)
+        return Archive.open(self.path)
+
+    def write_fields(self, fields: Mapping[str, np.ndarray]) -> "Archive":
+        """Store further values of each image, replacing those of the same names; returns the archive that has them.
+
+        Args:
+            fields: Numbers by name, one row for each image, in order. `labels` are whole numbers [N].
+
+        Raises:
+            ShapeError: Not one row of numbers for each image.
+            OutputError: The archive lives in memory, or its folder cannot be written.
+        """
+        if self.path is None:
+            raise OutputError(
+                "fields cannot be stored beside an archive in memory; use Archive.from_arrays(images, fields=...)"
+            )
+        check_fields(fields, len(self))
+        write_fields(self.path, fields)
         return Archive.open(self.path)
 
     def _write_masks(self, file: Any, masks: Iterable[np.ndarray]) -> None:

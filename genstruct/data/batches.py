@@ -17,6 +17,7 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from genstruct.data.archive import Archive
+from genstruct.data.fields import LABELS
 from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError
 from genstruct.pixels import to_unit
@@ -26,7 +27,7 @@ class Batches:
     """The rows of one rank.
 
     Args:
-        archive: Where images (and masks, when it has them) come from.
+        archive: Where images (and masks, labels and fields, when it has them) come from.
         batch: Rows of the global batch, over all ranks. May exceed the number of images.
         seed: Of the order.
         device: Where samples are delivered.
@@ -61,8 +62,11 @@ class Batches:
         rows = self._take(step)
         if self._pool is not None:
             self._next = step + 1, self._pool.submit(self._read, step + 1, self.seed)
-        masks = None if rows.masks is None else to_unit(rows.masks[..., None], self.device)
-        return Sample(to_unit(rows.images, self.device), rows.index.to(self.device), masks)
+        return self._sample(rows)
+
+    def evenly(self, count: int) -> Sample:
+        """`count` images spread evenly over the set, the same at every call; some come again where it has fewer."""
+        return self._sample(self._rows(np.arange(count) * len(self.archive) // count))
 
     def reseed(self, seed: int) -> None:
         """Change the order of everything that follows, as after a roll-back."""
@@ -81,20 +85,33 @@ class Batches:
         return self._read(step, self.seed)
 
     def _read(self, step: int, seed: int) -> "_Rows":
-        start = step * self.batch + self._first
-        index = order(len(self.archive), seed, start, self._count)
+        return self._rows(order(len(self.archive), seed, step * self.batch + self._first, self._count))
+
+    def _rows(self, index: Int[np.ndarray, " batch"]) -> "_Rows":
+        masks = None if self.archive.masks is None else self._picked(self.archive.masks, index)
+        fields = {name: self._picked(values, index) for name, values in self.archive.fields.items()}
+        return _Rows(self._picked(self.archive.images, index), self._pinned(index), masks, fields)
+
+    def _picked(self, values: np.ndarray, index: Int[np.ndarray, " batch"]) -> Tensor:
         # Sorted reads walk the file forwards: fewer seeks where it is not in memory yet.
         sorting = np.argsort(index, kind="stable")
-        images = np.empty((self._count, *self.archive.images.shape[1:]), np.uint8)
-        images[sorting] = self.archive.images[index[sorting]]
-        masks = None if self.archive.masks is None else self.archive.masks[index]
-        return _Rows(*(self._pinned(array) for array in (images, index, masks)))
+        rows = np.empty((len(index), *values.shape[1:]), values.dtype)
+        rows[sorting] = values[index[sorting]]
+        return self._pinned(rows)
 
-    def _pinned(self, array: np.ndarray | None) -> Tensor | None:
-        if array is None:
-            return None
-        tensor = torch.from_numpy(np.asarray(array))
+    def _pinned(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(array)
         return tensor.pin_memory() if self.device.type == "cuda" else tensor
+
+    def _sample(self, rows: "_Rows") -> Sample:
+        fields = {name: values.to(self.device, non_blocking=True) for name, values in rows.fields.items()}
+        return Sample(
+            to_unit(rows.images, self.device),
+            rows.index.to(self.device),
+            None if rows.masks is None else to_unit(rows.masks[..., None], self.device),
+            fields.pop(LABELS, None),
+            fields,
+        )
 
     def __enter__(self) -> "Batches":
         return self
@@ -106,9 +123,12 @@ class Batches:
 
 
 class _Rows(NamedTuple):
+    """Rows of an archive as they are stored."""
+
     images: UInt8[Tensor, "batch size size 3"]
     index: Int[Tensor, " batch"]
     masks: UInt8[Tensor, "batch size size"] | None
+    fields: dict[str, Tensor]
 
 
 def order(images: int, seed: int, start: int, count: int) -> Int[np.ndarray, " count"]:

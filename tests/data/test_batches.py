@@ -142,3 +142,37 @@ def test_a_gpu_receives_the_same_rows():
     with Batches(Archive.from_arrays(pixels), 16, 1, "cuda") as gpu, Batches(Archive.from_arrays(pixels), 16, 1) as cpu:
         for step in range(5):
             torch.testing.assert_close(gpu.at(step).images.cpu(), cpu.at(step).images)
+
+
+def _fields(count=11):
+    return {"labels": np.arange(count) % 3, "pose": np.arange(2 * count, dtype=np.float32).reshape(count, 2)}
+
+
+@pytest.mark.parametrize("prefetch", [False, True])
+def test_labels_and_fields_arrive_with_their_images(tmp_path, prefetch):
+    archive = Archive.from_arrays(_archive().images, fields=_fields())
+    with Batches(archive, 4, seed=1, prefetch=prefetch) as batches:
+        for step in range(4):
+            sample = batches.at(step)
+            number = sample.index
+            assert torch.equal(sample.labels, number % 3)
+            assert torch.equal(sample.fields["pose"], torch.stack([2 * number, 2 * number + 1], 1).float())
+            assert set(sample.fields) == {"pose"}
+
+
+def test_without_labels_and_fields_there_are_none():
+    sample = Batches(_archive(), 4, seed=1, prefetch=False).at(0)
+    assert sample.labels is None and sample.fields == {}
+
+
+def test_images_for_previews_are_spread_over_the_set_and_always_the_same():
+    with Batches(_archive(11, masks=True), 4, seed=1) as batches:
+        batches.at(0)
+        first = batches.evenly(4)
+        assert first.index.tolist() == [0, 2, 5, 8]
+        assert torch.equal((first.images[:, 0, 0, 0] * 255).round().long(), first.index)
+        assert torch.equal((first.masks[:, 0, 0, 0] * 255).round().long(), 2 * first.index)
+        batches.reseed(7)
+        assert torch.equal(batches.evenly(4).index, first.index)
+        assert batches.evenly(16).index.tolist() == [11 * i // 16 for i in range(16)]
+        assert torch.equal(batches.at(1).index, torch.from_numpy(order(11, 7, 4, 4)))
