@@ -1,5 +1,5 @@
 """Changes of colour and place of a batch, each image by its own amount. Draws come in as tensors: nothing here is
-random by itself, and real and made images can be given the very same change."""
+random by itself, and real and fake images can be given the very same change."""
 
 import math
 

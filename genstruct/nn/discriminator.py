@@ -1,4 +1,4 @@
-"""Real or made? A residual network that reads the picture at every resolution, so that it can grow."""
+"""Real or fake? A residual network that reads the picture at every resolution, so that it can grow."""
 
 import torch
 from jaxtyping import Float

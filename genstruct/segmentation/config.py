@@ -99,14 +99,14 @@ class PerturbConfig:
     flip: bool = True
     """Mirror half of the real images."""
     color: Annotated[float, Field(ge=0, le=3)] = 0.5
-    """Strength of the colour change of real and made images before the discriminator."""
+    """Strength of the colour change of real and fake images before the discriminator."""
     color_chance: Share = 0.4
     """Share of images whose colours change."""
     mirror: Share = 0.0
-    """Share of images, real and made, that are mirrored before the discriminator, the i-th of both alike. Made pictures
-    do not learn to be mirrored from this, as they do from `flip`."""
+    """Share of images, real and fake, that are mirrored before the discriminator, the i-th of both alike. Generated
+    pictures do not learn to be mirrored from this, as they do from `flip`."""
     translation: BelowHalf = 0.0
-    """Largest move per axis of real and made images before the discriminator, share of the picture, the i-th of both
+    """Largest move per axis of real and fake images before the discriminator, share of the picture, the i-th of both
     alike; what moves in is reflected. For small data sets, which a discriminator otherwise learns by heart."""
     translation_chance: Share = 0.4
     """Share of images that move."""
@@ -129,7 +129,7 @@ class ObjectiveConfig:
     penalty_every: PositiveInt = 8
     """Steps between penalties; the weight is scaled up to match."""
     r2: bool = True
-    """Penalise the gradient at made images too."""
+    """Penalise the gradient at fake images too."""
     drift: NonNegativeFloat = 0.0
     """Weight of the squared real logit (published WGAN-GP: 0.001)."""
     minimum_area: Share = 0.1

@@ -1,11 +1,10 @@
 """Learn to find the code with which the frozen generator makes a picture (the second part of Bielski & Favaro 2019).
 
 The generator then works as a decoder that cuts: the mask it makes of a photo's code is the photo's mask. The encoder
-learns from made pictures, whose codes are known, and from photos, whose reconstruction must resemble them. The authors
-never released this part; losses and networks are ours.
+learns from generated pictures, whose codes are known, and from photos, whose reconstruction must resemble them. The
+authors never released this part; losses and networks are ours.
 """
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -18,10 +17,13 @@ from genstruct.errors import ConfigError
 from genstruct.losses.mask import area
 from genstruct.nn.discriminator import Discriminator
 from genstruct.nn.encoder import Encoder
+from genstruct.pixels import resized
 from genstruct.segmentation.layered import Latents, LayeredGenerator, Scene
 from genstruct.segmentation.learning_config import InvertConfig, check_widths
-from genstruct.train.method import AdamSettings, Phase, Step, Update
+from genstruct.train.method import Kept, Phase, Step, Update
+from genstruct.train.optimizer_config import AdamSettings, OptimizerSettings
 from genstruct.train.randomness import Draws
+from genstruct.train.schedules import linear, warm_up_cosine
 
 
 class StyleEncoder(nn.Module):
@@ -107,7 +109,7 @@ def refine_codes(
         found = codes.detach().clone().requires_grad_()
         adam = torch.optim.Adam([found], lr, betas=(0.9, 0.99))
         for number in range(steps):
-            adam.param_groups[0]["lr"] = lr * (1 - number / steps)
+            adam.param_groups[0]["lr"] = lr * linear(number / steps)
             loss = reconstruction(encoder.decode(found, generator).picture, photos)
             loss = loss + prior * found.square().mean(1)
             (found.grad,) = torch.autograd.grad(loss.sum(), found)
@@ -147,18 +149,18 @@ class Inversion:
             encoder = style_encoder(size, config.widths, generator)
         encoder.measure(generator)
         self.networks = nn.ModuleDict({"encoder": encoder})
-        self.optimizers: Mapping[str, AdamSettings] = {"encoder": AdamSettings(config.lr, (0.9, 0.99))}
+        self.optimizers: Mapping[str, OptimizerSettings] = {"encoder": AdamSettings(lr=config.lr, betas=(0.9, 0.99))}
 
     def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
-        """Reconstruction of photos, and the codes of made pictures."""
+        """Reconstruction of photos, and the codes of generated pictures."""
         encoder, config = self._encoder(self.networks), self.config
         photos = self._photos(batch, step, encoder.size)
         with torch.no_grad():
-            made, known = self._made(encoder, step.draws)
-        codes, of_made = encoder(torch.cat([photos, made])).chunk(2)
+            fakes, known = self._fakes(encoder, step.draws)
+        codes, found = encoder(torch.cat([photos, fakes])).chunk(2)
         scene = encoder.decode(codes, self.generator)
         picture = scene.picture.float()
-        apart, wrong = reconstruction(picture, photos), (of_made - known).square().mean(1)
+        apart, wrong = reconstruction(picture, photos), (found - known).square().mean(1)
         loss = apart + config.code * wrong + config.prior * codes.square().mean(1)
         if config.features > 0:
             loss = loss + config.features * self._feature_distance(picture, photos)
@@ -172,18 +174,22 @@ class Inversion:
 
     def lr_multiplier(self, network: str, step: Step) -> float:
         """A short warm-up, then a cosine to zero."""
-        return min(1.0, 20 * step.fraction + 0.05) * (1 + math.cos(math.pi * step.fraction)) / 2
+        return warm_up_cosine(step.fraction)
 
-    def after_step(self, step: Step) -> None:
+    def after_step(self, step: Step, kept: Kept) -> None:
         """Nothing to do."""
 
     @torch.no_grad()
-    def preview(self, networks: nn.ModuleDict, step: Step) -> dict[str, Float[Tensor, "..."]]:
-        """Made pictures above what they are taken for, and the masks found."""
+    def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "..."]]:
+        """Generated pictures and photos, each above what they are taken for, and the masks found."""
         encoder = self._encoder(networks)
-        made, _ = self._made(encoder, step.draws)
-        scene = encoder.decode(encoder(made), self.generator)
-        return {"inverted": torch.cat([made, scene.picture, scene.mask.expand(-1, 3, -1, -1)])}
+        fakes, _ = self._fakes(encoder, step.draws)
+        photos = resized(batch.images, (encoder.size, encoder.size))
+        return {"inverted": self._inverted(encoder, fakes), "inverted_photos": self._inverted(encoder, photos)}
+
+    def _inverted(self, encoder: StyleEncoder, images: Tensor) -> Float[Tensor, "rows 3 size size"]:
+        scene = encoder.decode(encoder(images), self.generator)
+        return torch.cat([images, scene.picture, scene.mask.expand(-1, 3, -1, -1)])
 
     def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """None: nothing here competes, so nothing collapses."""
@@ -194,8 +200,8 @@ class Inversion:
         zoom = 1 + (self.config.zoom - 1) * draws.shared("zoom")
         return random_view(batch.images, size, zoom, draws.uniform("corner", 2), draws.uniform("flip") < 0.5)
 
-    def _made(self, encoder: StyleEncoder, draws: Draws) -> tuple[Tensor, Tensor]:
-        """Pictures and their codes."""
+    def _fakes(self, encoder: StyleEncoder, draws: Draws) -> tuple[Tensor, Tensor]:
+        """Generated pictures and their codes."""
         codes = encoder.code(styles_of(self.generator, draws.normal("latents", self.generator.latent_size)))
         return encoder.decode(codes, self.generator).picture, codes
 

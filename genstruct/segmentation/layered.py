@@ -10,6 +10,7 @@ from genstruct.nn.generator import Mapping, Synthesis
 from genstruct.render.layers import Layer, composite
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig
 from genstruct.train.randomness import Draws
+from genstruct.train.schedules import ramp
 
 # Sigmoid of +-6 is within 0.0025 of 0 and 1: masks can be crisp, but a wrong pixel can still change its mind.
 LOGIT_RANGE = 6.0
@@ -186,7 +187,7 @@ def fading_prior(
         size: Pixels.
         device: Where the scenes are made.
     """
-    left = 1 - fraction / objective.center_until if objective.center_until > 0 else 0.0
-    if objective.center == 0 or left <= 0:
+    if objective.center == 0 or fraction >= objective.center_until:
         return 0.0
+    left = 1 - ramp(fraction, 0.0, objective.center_until)
     return center_prior(size, objective.center * left, objective.center_width, device)

@@ -1,7 +1,6 @@
 """Perturbed generative segmentation (Bielski & Favaro 2019): learn object and background layers such that the picture
 stays real when the object is shifted over its background. No label is used."""
 
-import math
 from collections.abc import Mapping
 
 import torch
@@ -23,7 +22,9 @@ from genstruct.nn.discriminator import Discriminator
 from genstruct.render.layers import Layer, composite, shift_whole
 from genstruct.segmentation.config import PerturbedConfig
 from genstruct.segmentation.layered import LayeredGenerator, Mixing, Scene, fading_prior
-from genstruct.train.method import AdamSettings, Phase, Step, Update
+from genstruct.train import schedules
+from genstruct.train.method import Kept, Phase, Step, Update
+from genstruct.train.optimizer_config import AdamSettings, OptimizerSettings
 
 
 class PerturbedSegmentation:
@@ -53,9 +54,9 @@ class PerturbedSegmentation:
         else:
             self.phases = (Phase("discriminator", ("discriminator",)), penalty, Phase("generator", ("generator",)))
         rates = config.rates
-        self.optimizers: Mapping[str, AdamSettings] = {
-            "generator": AdamSettings(rates.generator, rates.betas),
-            "discriminator": AdamSettings(rates.discriminator, rates.betas),
+        self.optimizers: Mapping[str, OptimizerSettings] = {
+            "generator": AdamSettings(lr=rates.generator, betas=rates.betas),
+            "discriminator": AdamSettings(lr=rates.discriminator, betas=rates.betas),
         }
 
     def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
@@ -66,15 +67,14 @@ class PerturbedSegmentation:
         """Lower once the resolution has grown, and falling over the last third."""
         rates, generator = self.config.rates, self.config.generator
         grown = rates.after_growth if generator.size_at(step.images) > generator.start_size else 1.0
-        late = max(0.0, (step.fraction - 2 / 3) * 3)
-        return grown * (1 + (rates.final - 1) * late)
+        return grown * schedules.linear(schedules.late(step.fraction), 1.0, rates.final)
 
-    def after_step(self, step: Step) -> None:
+    def after_step(self, step: Step, kept: Kept) -> None:
         """Nothing to do."""
 
     @torch.no_grad()
-    def preview(self, networks: nn.ModuleDict, step: Step) -> dict[str, Float[Tensor, "..."]]:
-        """Layers of 16 scenes, the same codes every time."""
+    def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "..."]]:
+        """Layers of 16 scenes, the same codes every time, and photos as the discriminator sees them."""
         generator = networks["generator"]
         count = min(16, step.draws.count)
         z = torch.randn(count, generator.latent_size, generator=torch.Generator().manual_seed(0))
@@ -83,6 +83,7 @@ class PerturbedSegmentation:
         return {
             "layers": torch.cat([scene.picture, scene.background, scene.foreground, mask]),
             "shifted": self._perturbed(scene, step),
+            "real": self._real(batch, step),
         }
 
     def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
@@ -136,7 +137,7 @@ class PerturbedSegmentation:
         return random_view(batch.images, size, perturb.real_frame, step.draws.uniform("corner", 2), flipped)
 
     def _seen(self, images: Float[Tensor, "batch 3 h w"], step: Step) -> Float[Tensor, "batch 3 h w"]:
-        """What the discriminator sees: the same move, mirror and colour change of the i-th real and i-th made image."""
+        """What the discriminator sees: the same move, mirror and colour change of the i-th real and i-th fake image."""
         perturb = self.config.perturb
         if perturb.mirror > 0 or perturb.translation > 0:
             place = step.draws.uniform("place", 4)
@@ -153,8 +154,7 @@ class PerturbedSegmentation:
         """Both networks from one pass through the discriminator; see `losses.adversarial`."""
         kind = self.config.objective.adversarial
         scene = self._scene(step)
-        made = self._perturbed(scene, step)
-        entry = made.clone()
+        entry = self._perturbed(scene, step).clone()
         logits = self.networks["discriminator"](
             torch.cat([self._seen(self._real(batch, step), step), self._seen(entry, step)])
         )
@@ -169,8 +169,8 @@ class PerturbedSegmentation:
     def _discriminator(self, batch: Sample, step: Step) -> Update:
         kind = self.config.objective.adversarial
         with torch.no_grad():
-            made = self._perturbed(self._scene(step), step)
-        real, fake = self._judge(self._real(batch, step), made, step)
+            fakes = self._perturbed(self._scene(step), step)
+        real, fake = self._judge(self._real(batch, step), fakes, step)
         loss = discriminator_loss(kind, real, fake).mean() + self.config.objective.drift * real.square().mean()
         return Update(loss, self._scores(real, fake))
 
@@ -181,33 +181,32 @@ class PerturbedSegmentation:
         structure, logs = self._structure(scene, step)
         return Update(generator_loss(kind, real.detach(), fake).mean() + structure, logs)
 
-    def _judge(self, real: Tensor, made: Tensor, step: Step) -> tuple[Tensor, Tensor]:
-        pair = torch.cat([self._seen(real, step), self._seen(made, step)])
-        real_logits, made_logits = self.networks["discriminator"](pair).chunk(2)
-        return real_logits, made_logits
+    def _judge(self, real: Tensor, fake: Tensor, step: Step) -> tuple[Tensor, Tensor]:
+        pair = torch.cat([self._seen(real, step), self._seen(fake, step)])
+        real_logits, fake_logits = self.networks["discriminator"](pair).chunk(2)
+        return real_logits, fake_logits
 
     def _penalty(self, batch: Sample, step: Step) -> Update:
         """R1 and R2, or WGAN-GP, in full precision: a gradient of a gradient loses too much in bfloat16."""
         objective, discriminator = self.config.objective, self.networks["discriminator"]
         real = self._seen(self._real(batch, step), step)
         with torch.no_grad():
-            made = self._seen(self._perturbed(self._scene(step), step), step).float()
+            fake = self._seen(self._perturbed(self._scene(step), step), step).float()
         with torch.autocast(real.device.type, enabled=False):
             if objective.adversarial == "wasserstein":
-                value = gradient_penalty(discriminator, real, made, step.draws.uniform("mix"))
+                value = gradient_penalty(discriminator, real, fake, step.draws.uniform("mix"))
                 return Update(
                     objective.penalty_every * objective.penalty * value.mean(),
                     {"gradient_penalty": value.mean().detach()},
                 )
-            value, _ = zero_centered_penalty(discriminator, torch.cat([real, made]) if objective.r2 else real)
+            value, _ = zero_centered_penalty(discriminator, torch.cat([real, fake]) if objective.r2 else real)
         weight = objective.penalty_every * self._penalty_weight(step) / 2
         total = value.mean() * (2 if objective.r2 else 1)
         return Update(weight * total, {"squared_gradient": value.mean().detach()})
 
     def _penalty_weight(self, step: Step) -> float:
         objective = self.config.objective
-        share = (1 - math.cos(math.pi * step.fraction)) / 2
-        return objective.penalty + (objective.penalty_end - objective.penalty) * share
+        return schedules.linear(schedules.ease(step.fraction), objective.penalty, objective.penalty_end)
 
     def _structure(self, scene: Scene, step: Step) -> tuple[Float[Tensor, ""], dict[str, Tensor]]:
         """The terms that rule out degenerate masks: on the layers before the shift, except where `shifted_mask` wants
@@ -221,11 +220,9 @@ class PerturbedSegmentation:
         hinges = mask_losses.minimum_area(placed, objective.minimum_area) + mask_losses.maximum_area(
             placed, objective.maximum_area
         )
-        rise = (step.fraction - objective.binarize_from) / max(objective.binarize_until - objective.binarize_from, 1e-9)
+        rise = schedules.ramp(step.fraction, objective.binarize_from, objective.binarize_until)
         loss = objective.area_weight * hinges + objective.border * framed
-        loss = loss + objective.binarize * min(max(rise, 0.0), 1.0) * (
-            mask_losses.binarization(placed) if moves else gray
-        )
+        loss = loss + objective.binarize * rise * (mask_losses.binarization(placed) if moves else gray)
         loss = loss + objective.saturation * scene.saturation
         if objective.leak > 0:
             leak = mask_losses.information_leak(scene.background, scene.foreground, mask)
@@ -237,7 +234,7 @@ class PerturbedSegmentation:
 
     @staticmethod
     def _scores(real: Tensor, fake: Tensor) -> dict[str, Tensor]:
-        return {"real_logit": real.mean().detach(), "made_logit": fake.mean().detach()}
+        return {"real_logit": real.mean().detach(), "fake_logit": fake.mean().detach()}
 
 
 @torch.no_grad()

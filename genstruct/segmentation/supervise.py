@@ -20,10 +20,13 @@ from genstruct.losses.mask import area
 from genstruct.losses.segmentation import cross_entropy, soft_jaccard
 from genstruct.nn.augmentation import apply_matrix, change_color, color_matrix
 from genstruct.nn.unet import UNet
+from genstruct.pixels import resized
 from genstruct.render.layers import Layer, composite
 from genstruct.segmentation.learning_config import MaskLearningConfig
-from genstruct.train.method import AdamSettings, Phase, Step, Update
+from genstruct.train.method import Kept, Phase, Step, Update
+from genstruct.train.optimizer_config import AdamWSettings, OptimizerSettings
 from genstruct.train.randomness import Draws
+from genstruct.train.schedules import warm_up_cosine
 
 View = Float[Tensor, "batch 4 size size"]
 """Colours and mask, stacked on channels."""
@@ -32,7 +35,7 @@ DOUBT = 2  # pixels about an object of which its mask may be wrong
 
 
 class MaskLearning:
-    """Supervised by made masks, as a `Method`.
+    """Supervised by masks that a model gave, as a `Method`.
 
     Args:
         network: The segmenter, image to logits.
@@ -49,12 +52,12 @@ class MaskLearning:
     ) -> None:
         self.networks = nn.ModuleDict({"segmenter": network})
         self.size, self.config, self.weights = size, config, weights
-        self.optimizers: Mapping[str, AdamSettings] = {
-            "segmenter": AdamSettings(config.lr, (0.9, 0.99), config.weight_decay)
+        self.optimizers: Mapping[str, OptimizerSettings] = {
+            "segmenter": AdamWSettings(lr=config.lr, betas=(0.9, 0.99), weight_decay=config.weight_decay)
         }
 
     def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
-        """Cross-entropy and soft Jaccard against the made masks of a random view."""
+        """Cross-entropy and soft Jaccard against the given masks of a random view."""
         images, masks, counted = self._view(batch, step)
         logits = self.networks["segmenter"](images).float()
         entropy, jaccard = cross_entropy(logits, masks, counted), soft_jaccard(logits, masks, counted)
@@ -66,14 +69,17 @@ class MaskLearning:
 
     def lr_multiplier(self, network: str, step: Step) -> float:
         """A short warm-up, then a cosine to zero."""
-        return min(1.0, 20 * step.fraction + 0.05) * (1 + math.cos(math.pi * step.fraction)) / 2
+        return warm_up_cosine(step.fraction)
 
-    def after_step(self, step: Step) -> None:
+    def after_step(self, step: Step, kept: Kept) -> None:
         """Nothing to do."""
 
-    def preview(self, networks: nn.ModuleDict, step: Step) -> dict[str, Float[Tensor, "..."]]:
-        """None: predictions on photos tell more and are made by the stages around this one."""
-        return {}
+    def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "..."]]:
+        """Images at working resolution above the masks they are learned with and the masks found."""
+        taught = self._needed_masks(batch)
+        images, masks = (resized(pictures, (self.size, self.size)) for pictures in (batch.images, taught))
+        found = networks["segmenter"](images).float().sigmoid()
+        return {"masks": torch.cat([images, masks.expand(-1, 3, -1, -1), found.expand(-1, 3, -1, -1)])}
 
     def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """Empty or full masks."""
@@ -85,13 +91,17 @@ class MaskLearning:
             return torch.ones(len(batch.index), device=batch.index.device)
         return self.weights.to(batch.index.device)[batch.index]
 
+    @staticmethod
+    def _needed_masks(batch: Sample) -> Float[Tensor, "batch 1 height width"]:
+        if batch.masks is None:
+            raise ShapeError("mask learning needs an archive with masks (Archive.write_masks)")
+        return batch.masks
+
     def _view(self, batch: Sample, step: Step) -> tuple[Tensor, Tensor, Tensor]:
         """Images at working resolution: resized, moved, mirrored, mixed, recoloured, blurred; their masks; and which
         pixels count."""
-        if batch.masks is None:
-            raise ShapeError("mask learning needs an archive with masks (Archive.write_masks)")
         config, draws = self.config, step.draws
-        frame = with_surroundings(torch.cat([batch.images, batch.masks], 1), config.shrink)
+        frame = with_surroundings(torch.cat([batch.images, self._needed_masks(batch)], 1), config.shrink)
         # One scale for the whole step keeps the resize a single call; over steps all scales are seen.
         scale = (config.zoom * config.shrink) ** draws.shared("zoom")
         view = random_view(frame, self.size, scale, draws.uniform("corner", 2), draws.uniform("flip") < 0.5)
@@ -124,9 +134,9 @@ class MaskLearning:
         return torch.cat([colors, other[:, 3:]], 1)
 
     def _textures(self, like: View, draws: Draws) -> View:
-        """Made pictures, of which nothing is object."""
-        made = textures(draws.normal("texture", 4, *like.shape[-2:]), draws.uniform("choices", CHOICES))
-        return torch.cat([made, torch.zeros_like(like[:, 3:])], 1)
+        """Generated pictures, of which nothing is object."""
+        pictures = textures(draws.normal("texture", 4, *like.shape[-2:]), draws.uniform("choices", CHOICES))
+        return torch.cat([pictures, torch.zeros_like(like[:, 3:])], 1)
 
 
 def with_surroundings(

@@ -5,13 +5,14 @@ checkpoints, and knows nothing of GANs, meshes or features.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import NamedTuple, Protocol, runtime_checkable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor, nn
 
 from genstruct.data.sample import Sample
+from genstruct.train.optimizer_config import OptimizerSettings
 from genstruct.train.randomness import Draws
 
 
@@ -28,16 +29,6 @@ class Phase:
     name: str
     trains: tuple[str, ...]
     every: int = 1
-
-
-@dataclass(frozen=True)
-class AdamSettings:
-    """Adam for one network. `weight_decay` is decoupled (AdamW) where it is not zero."""
-
-    lr: float = 1e-3
-    betas: tuple[float, float] = (0.0, 0.99)
-    weight_decay: float = 0.0
-    eps: float = 1e-8
 
 
 @dataclass(frozen=True)
@@ -62,30 +53,48 @@ class Step:
         return min(self.images / max(self.total_images, 1), 1.0)
 
 
-class Update(NamedTuple):
-    """The result of a phase: what to minimise, and what to log (detached scalars, left on the device).
+Kept = Mapping[str, Mapping[str, Tensor]]
+"""What the phases of a step handed on: by the name of the phase, then by a name that the method gives. A phase that did
+not run in this step (`Phase.every`) is absent; one that handed on nothing has an empty mapping."""
 
-    The trainer averages logs by their own names, over steps and ranks, and adds each loss as `loss/<phase>`. A value
-    that is not finite makes it roll back. A loss that needs no gradient (a term switched off) skips the update.
+
+@dataclass(frozen=True)
+class Update:
+    """The result of a phase.
+
+    Args:
+        loss: What to minimise: a scalar, or one value for each row of the batch, whose mean is meant. One that needs no
+            gradient (a term switched off) skips the update; one that is not finite makes the trainer roll back.
+        logs: Scalars to log, left on the device. The trainer averages them by their own names, over steps and ranks,
+            and adds each loss as `loss/<phase>`.
+        kept: What `Method.after_step` needs of this computation (keys for a queue), by name; handed on without
+            gradients, on this rank only.
     """
 
-    loss: Float[Tensor, ""]
-    logs: dict[str, Tensor]
+    loss: Float[Tensor, "*rows"]
+    logs: Mapping[str, Tensor] = field(default_factory=dict)
+    kept: Mapping[str, Tensor] = field(default_factory=dict)
 
 
 @runtime_checkable
 class Method(Protocol):
     """A way of learning. See `Phase`, `Step` and `Update`.
 
-    All state lives in parameters and buffers of `networks` (queues and prototypes too): that is what checkpoints hold.
-    All networks exist from the start; a level not grown in yet stays out of the forward pass, gets no gradient, and is
-    left alone by the optimiser. Which parameters get a gradient depends on the step, never on a rank's rows. Losses are
-    means over the rows of `batch`, so that averaging gradients over ranks equals one rank with the whole batch.
+    All state lives in parameters and buffers of `networks` (queues, prototypes and momentum encoders too): that is what
+    checkpoints hold, and it must be equal on all ranks. All networks exist from the start; a level not grown in yet
+    stays out of the forward pass, gets no gradient, and is left alone by the optimiser. Which parameters get a gradient
+    depends on the step, never on a rank's rows. Losses are means over the rows of `batch`, so that averaging gradients
+    over ranks equals one rank with the whole batch; what compares rows gathers them
+    (`genstruct.nn.collective.gather_with_gradient`), and batch statistics are those of all ranks
+    (`genstruct.nn.batch_norm.BatchNorm`).
+
+    `genstruct.train.simple.SimpleMethod` does all of this for methods with one loss. A new method is added to the table
+    of `tests/train/test_method_conformance.py`, which checks what is said here.
     """
 
     networks: nn.ModuleDict
     phases: tuple[Phase, ...]
-    optimizers: Mapping[str, AdamSettings]
+    optimizers: Mapping[str, OptimizerSettings]
     averaged: tuple[str, ...]
     """Networks of which the trainer keeps a moving average (used for previews, export and evaluation)."""
 
@@ -97,15 +106,19 @@ class Method(Protocol):
         """Factor on the learning rate of `network` at `step`."""
         ...
 
-    def after_step(self, step: Step) -> None:
-        """Called once all phases of a step are done (momentum encoders, queues, prototypes)."""
+    def after_step(self, step: Step, kept: Kept) -> None:
+        """Called without gradients once all phases of a step are done (momentum encoders, queues, prototypes).
+
+        What becomes state here must not depend on one rank's rows: gather them first.
+        """
         ...
 
-    def preview(self, networks: nn.ModuleDict, step: Step) -> dict[str, Float[Tensor, "..."]]:
+    def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "..."]]:
         """Pictures `[n, 3, h, w]` in [0, 1] by name, made with the averaged `networks` in evaluation mode.
 
-        `step.draws` has `TrainConfig.preview_images` rows and is the same for every preview of a run, so that pictures
-        can be compared over time.
+        `batch` holds `TrainConfig.preview_images` images spread over the set and `step.draws` as many rows. Both are
+        the same for every preview of a run, so that pictures can be compared over time. Only rank 0 is asked: nothing
+        may be gathered here.
         """
         ...
 

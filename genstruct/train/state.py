@@ -21,6 +21,10 @@ class BatchesLike(Protocol):
         """This rank's rows of the batch of step number `step`, on the training device."""
         ...
 
+    def evenly(self, count: int) -> Sample:
+        """`count` images spread evenly over the set, on the training device: the same at every call, on any rank."""
+        ...
+
     def reseed(self, seed: int) -> None:
         """Follow another seed from the next call on (after a roll-back)."""
         ...

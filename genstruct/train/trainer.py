@@ -7,13 +7,13 @@ round differently). On a GPU, kernels that add atomically may differ in the last
 """
 
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError, OutputError
@@ -122,10 +122,14 @@ class Trainer:
     def _train_step(self) -> None:
         step = self.current_step()
         batch = self._batch(step.number)
+        kept: dict[str, Mapping[str, Tensor]] = {}
         for phase in self.method.phases:
             if step.number % phase.every == 0:
-                self.sums.add(self.updates.run(phase, batch, step))
-        self.method.after_step(step)
+                update = self.updates.run(phase, batch, step)
+                self.sums.add(update.logs)
+                kept[phase.name] = update.kept
+        with torch.no_grad():
+            self.method.after_step(step, kept)
         self.state.step += 1
         self.state.images += self.config.batch
         config = self.config
@@ -140,6 +144,9 @@ class Trainer:
                 f"batches give {len(batch.images)} images, but train.batch={self.config.batch} on "
                 f"{self.ranks.world} processes means {self.local_batch}"
             )
+        return self._in_memory_order(batch)
+
+    def _in_memory_order(self, batch: Sample) -> Sample:
         if not self.config.channels_last:
             return batch
         return dataclasses.replace(batch, images=batch.images.contiguous(memory_format=torch.channels_last))
@@ -223,26 +230,26 @@ class Trainer:
     def _roll_back(self, why: str) -> None:
         """Return to the last healthy checkpoint under another seed; later checkpoints are deleted."""
         self._journal.tick(self.state)
-        ill, health = self.state, self.state.health
+        collapsed, health = self.state, self.state.health
         healthy = self.out / checkpoint.FOLDER / health.confirmed
         contents = checkpoint.load(healthy, checkpoint.PARTS)
         distributed.barrier()  # all ranks have read before rank 0 writes
         if self.ranks.main:
             checkpoint.delete_after(healthy)
         if health.failures >= self.config.max_rollbacks:
-            self._journal.event(ill, "gave up", why=why)
+            self._journal.event(collapsed, "gave up", why=why)
             raise TrainingFailed(
                 f"training failed ({why}) after {health.failures} roll-backs in a row; the last healthy checkpoint is "
                 f"{healthy}: lower the learning rate or change the seed"
             )
         self._restore(contents)
-        self.state.salt, self.state.seconds = ill.salt + 1, ill.seconds
+        self.state.salt, self.state.seconds = collapsed.salt + 1, collapsed.seconds
         self.state.health = dataclasses.replace(
             self.state.health, confirmed=healthy.name, waiting="", failures=health.failures + 1
         )
         self.batches.reseed(salted_seed(self.config.seed, self.state.salt))
-        event = f"rolled back from {ill.images} to {self.state.images} images ({why}); the seed changed"
-        self._journal.event(self.state, event, why=why, from_images=ill.images, salt=self.state.salt)
+        event = f"rolled back from {collapsed.images} to {self.state.images} images ({why}); the seed changed"
+        self._journal.event(self.state, event, why=why, from_images=collapsed.images, salt=self.state.salt)
         self._journal.mark(self.state)
         self._write()
 
@@ -254,9 +261,10 @@ class Trainer:
         count = self.config.preview_images
         draws = Draws(self.config.seed, -1, 0, count, count, self.device)  # the same for every preview
         step = dataclasses.replace(self.current_step(), draws=draws)
+        batch = self._in_memory_order(self.batches.evenly(count))
         networks.eval()
         with torch.no_grad(), self.updates.autocast():
-            self._journal.report.pictures(self.state.images, self.method.preview(networks, step))
+            self._journal.report.pictures(self.state.images, self.method.preview(networks, batch, step))
         for module, mode in modes:
             module.training = mode
 

@@ -1,6 +1,7 @@
 """One optimiser update: freeze the rest, forward in low precision, backward, average over ranks, step."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import torch
@@ -8,8 +9,9 @@ from torch import Tensor, nn
 
 from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError
+from genstruct.train import optimizers
 from genstruct.train.distributed import average_gradients, share_weights
-from genstruct.train.method import AdamSettings, Method, Phase, Step
+from genstruct.train.method import Method, Phase, Step, Update
 
 Precision = Literal["auto", "bf16", "float32"]
 
@@ -29,14 +31,19 @@ class Updates:
         self.low_precision = wants_bf16(precision, device)
         self.trainable = {n: [p for p in net.parameters() if p.requires_grad] for n, net in method.networks.items()}
         _check_names(method)
-        self.optimizers = {n: _adam(self.trainable[n], settings) for n, settings in method.optimizers.items()}
+        self.optimizers = {
+            name: optimizers.make_optimizer(method.networks[name], settings)
+            for name, settings in method.optimizers.items()
+        }
 
-    def run(self, phase: Phase, batch: Sample, step: Step) -> dict[str, Tensor]:
-        """One update of the networks that `phase` trains. Returns its logs, `loss/<phase>` among them."""
+    def run(self, phase: Phase, batch: Sample, step: Step) -> Update:
+        """One update of the networks that `phase` trains. Returns what its computation gave, without gradients; the
+        loss, a scalar, is also in the logs as `loss/<phase>`."""
         parameters = [p for name in phase.trains for p in self.trainable[name]]
         self._freeze_all_but(phase.trains)
         with self.autocast():
-            loss, logs = self.method.compute(phase, batch, step)
+            update = self.method.compute(phase, batch, step)
+        loss = update.loss.mean()
         if loss.requires_grad:
             loss.backward()
         average_gradients(parameters)
@@ -45,7 +52,9 @@ class Updates:
                 self._step(name, step)
         for p in parameters:
             p.grad = None
-        return {**logs, f"loss/{phase.name}": loss.detach()}
+        loss = loss.detach()
+        kept = {name: tensor.detach() for name, tensor in update.kept.items()}
+        return replace(update, loss=loss, logs={**update.logs, f"loss/{phase.name}": loss}, kept=kept)
 
     def autocast(self) -> torch.autocast:
         """The precision of forward passes, as a context."""
@@ -59,18 +68,16 @@ class Updates:
 
     def state(self) -> dict[str, Any]:
         """Optimiser states for a checkpoint."""
-        return {name: optimizer.state_dict() for name, optimizer in self.optimizers.items()}
+        return {name: optimizers.state_of(o, self.method.optimizers[name]) for name, o in self.optimizers.items()}
 
     def moments(self) -> list[Tensor]:
         """Every tensor that the optimisers keep."""
-        return [t for o in self.optimizers.values() for state in o.state.values() for t in state.values()]
+        return optimizers.moments(self.optimizers.values())
 
     def restore(self, state: Mapping[str, Any]) -> None:
         """Set optimiser states from a checkpoint; settings (learning rates, betas) stay those of the method."""
         for name, optimizer in self.optimizers.items():
-            groups = optimizer.state_dict()["param_groups"]
-            optimizer.load_state_dict({"state": state[name]["state"], "param_groups": groups})
-            _match_memory(optimizer)
+            optimizers.restore(optimizer, self.method.optimizers[name], state[name], name)
 
     def _step(self, name: str, step: Step) -> None:
         optimizer = self.optimizers[name]
@@ -126,23 +133,6 @@ def _compiled(network: nn.Module) -> Callable[..., Any]:
     compiled = torch.compile(call)
     parameters = [p for p in network.parameters() if p.requires_grad]
     return lambda *arguments, **options: compiled(any(p.requires_grad for p in parameters), arguments, options)
-
-
-def _adam(parameters: list[nn.Parameter], settings: AdamSettings) -> torch.optim.Optimizer:
-    kind = torch.optim.AdamW if settings.weight_decay else torch.optim.Adam
-    options = {"lr": settings.lr, "betas": settings.betas, "eps": settings.eps, "fused": True}
-    if settings.weight_decay:
-        options["weight_decay"] = settings.weight_decay
-    return kind(parameters, **options)
-
-
-def _match_memory(optimizer: torch.optim.Optimizer) -> None:
-    """Lay moments out in memory like their parameter: the fused kernel walks both in one order, and a checkpoint may
-    have been written with another `channels_last`."""
-    for parameter, state in optimizer.state.items():
-        for key, value in state.items():
-            if isinstance(value, Tensor) and value.shape == parameter.shape:
-                state[key] = torch.empty_like(parameter, requires_grad=False).copy_(value)
 
 
 def _check_names(method: Method) -> None:

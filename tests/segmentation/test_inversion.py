@@ -12,6 +12,7 @@ from tiny_training import weights
 from genstruct.data.batches import Batches
 from genstruct.errors import CheckpointError, ConfigError
 from genstruct.nn.discriminator import Discriminator
+from genstruct.pixels import resized
 from genstruct.segmentation.inversion import (
     Inversion,
     reconstruction,
@@ -153,9 +154,14 @@ def test_features_need_a_discriminator_and_every_resolution_its_width(generator)
         Inversion(generator, 16, replace(CONFIG, widths=(8, 8)))
 
 
-def test_previews_show_made_pictures_what_they_are_taken_for_and_masks(generator):
+def test_previews_show_pictures_and_photos_what_they_are_taken_for_and_masks(generator):
     method = Inversion(generator, 16, CONFIG)
-    assert method.preview(method.networks, step_at(0, batch=4))["inverted"].shape == (12, 3, 16, 16)
+    with Batches(photos(), 4, 0, prefetch=False) as batches:
+        shown = method.preview(method.networks, batches.evenly(4), step_at(0, batch=4))
+    assert {name: tuple(rows.shape) for name, rows in shown.items()} == dict.fromkeys(
+        ("inverted", "inverted_photos"), (12, 3, 16, 16)
+    )
+    assert torch.equal(shown["inverted_photos"][0], resized(batches.evenly(4).images, (16, 16))[0])
 
 
 # Files and prediction

@@ -91,7 +91,7 @@ def test_equal_seeds_make_equal_networks_and_leave_the_global_stream_alone():
 def test_the_penalty_is_half_gamma_of_each_squared_gradient_times_its_period(r2):
     method = stirred(PerturbedSegmentation(settings(penalty=0.2, penalty_end=0.2, penalty_every=4, r2=r2)))
     update = method.compute(Phase("penalty", ("discriminator",)), batch(), step_at(0))
-    kinds = 2 if r2 else 1  # real images, and made ones
+    kinds = 2 if r2 else 1  # real images, and fake ones
     assert update.loss.item() == pytest.approx(4 * 0.2 / 2 * kinds * update.logs["squared_gradient"].item(), rel=1e-5)
 
 
@@ -300,14 +300,17 @@ def test_every_phase_sees_moved_images(monkeypatch):
     monkeypatch.setattr(perturbed, "change_place", lambda images, *rest, **named: calls.append(len(images)) or images)
     for phase in method.phases:
         method.compute(phase, batch(), step_at(0))
-    assert calls == [8, 8] * 3  # real and made, for the discriminator, the penalty and the generator
+    assert calls == [8, 8] * 3  # real and fake, for the discriminator, the penalty and the generator
 
 
 def test_previews_show_layers_and_fit_any_number_of_pictures():
     method = PerturbedSegmentation(settings())
-    pictures = method.preview(method.networks, step_at(GROWN, batch=4))
-    assert pictures["layers"].shape == (16, 3, 16, 16) and pictures["shifted"].shape == (4, 3, 16, 16)
-    again = method.preview(method.networks, step_at(GROWN, batch=4))
+    with Batches(photos(), 8, 0, prefetch=False) as batches:
+        real = batches.evenly(4)
+    pictures = method.preview(method.networks, real, step_at(GROWN, batch=4))
+    assert pictures["layers"].shape == (16, 3, 16, 16)
+    assert pictures["shifted"].shape == pictures["real"].shape == (4, 3, 16, 16)
+    again = method.preview(method.networks, real, step_at(GROWN, batch=4))
     assert torch.equal(pictures["layers"], again["layers"])
     assert all(p.min() >= 0 and p.max() <= 1 for p in pictures.values())
 

@@ -113,6 +113,14 @@ def test_an_archive_without_masks_is_refused():
         loss_of(MaskLearning(network(), 16, PLAIN), replace(batch(), masks=None))
 
 
+def test_previews_show_images_their_masks_and_those_found():
+    method, sample = MaskLearning(network(), 16, PLAIN), batch(4)
+    shown = method.preview(method.networks, sample, step_at(0, batch=4))["masks"]
+    assert shown.shape == (12, 3, 16, 16)
+    assert torch.equal(shown[:4], sample.images) and torch.equal(shown[4:8, 1:2], sample.masks)
+    assert torch.equal(shown[8:, :1], method.networks["segmenter"](sample.images).sigmoid())
+
+
 def test_empty_and_full_masks_are_a_collapse():
     method = MaskLearning(network(), 16, PLAIN)
     assert method.collapse_reason({"mask_area": 0.2}, step_at(0)) is None

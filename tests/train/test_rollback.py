@@ -45,7 +45,7 @@ def test_weights_that_break_between_log_lines_never_reach_a_checkpoint(tmp_path)
 
 def test_a_collapse_that_the_method_reports_rolls_back(tmp_path):
     method = TinyGan()
-    method.sick = lambda step: "masks are empty" if step.draws.seed == 0 and step.images >= 64 else None
+    method.collapse = lambda step: "masks are empty" if step.draws.seed == 0 and step.images >= 64 else None
     run = trainer(tmp_path, method)
     assert run.run().rollbacks == 1
     assert events(tmp_path)[0]["why"] == "masks are empty"

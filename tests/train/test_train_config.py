@@ -4,7 +4,8 @@ from tiny_training import TinyGan, trainer
 from genstruct.configuration import leaves
 from genstruct.errors import ConfigError
 from genstruct.train.config import TrainConfig
-from genstruct.train.method import AdamSettings, Phase
+from genstruct.train.method import Phase
+from genstruct.train.optimizer_config import AdamSettings
 from genstruct.train.updates import wants_bf16
 
 

@@ -103,7 +103,7 @@ def test_a_phase_trains_its_own_networks_only(tmp_path):
 def test_previews_are_written_and_change_nothing(tmp_path, whole):
     run = trainer(tmp_path, preview_every_images=32)
     run.run()
-    assert sorted(p.name for p in (tmp_path / "previews").iterdir()) == [f"made-{n:012d}.png" for n in (32, 64, 96)]
+    assert sorted(p.name for p in (tmp_path / "previews").iterdir()) == [f"fake-{n:012d}.png" for n in (32, 64, 96)]
     assert_same(weights(run), weights(whole))
     assert all(module.training for module in run.method.networks.modules())
 

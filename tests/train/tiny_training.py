@@ -17,7 +17,8 @@ from genstruct.data.sample import Sample
 from genstruct.train import checkpoint
 from genstruct.train.config import TrainConfig
 from genstruct.train.distributed import current, joined
-from genstruct.train.method import AdamSettings, Phase, Step, Update
+from genstruct.train.method import Kept, Phase, Step, Update
+from genstruct.train.optimizer_config import AdamSettings, AdamWSettings
 from genstruct.train.randomness import generator_for
 from genstruct.train.report import Progress
 from genstruct.train.trainer import Trainer
@@ -68,14 +69,14 @@ class TinyGan:
             torch.manual_seed(seed)
             critic = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.SiLU(), nn.Flatten(), nn.Linear(36, 1))
             self.networks = nn.ModuleDict({"generator": Generator(), "critic": critic})
-        self.optimizers = {"generator": AdamSettings(lr=1e-3), "critic": AdamSettings(lr=2e-3, weight_decay=0.01)}
+        self.optimizers = {"generator": AdamSettings(lr=1e-3), "critic": AdamWSettings(lr=2e-3, weight_decay=0.01)}
         self.break_when = break_when
         self.seeds: list[int] = []
-        self.sick: Callable[[Step], str | None] = lambda _: None
+        self.collapse: Callable[[Step], str | None] = lambda _: None
 
     def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
         """See `Method`."""
-        made = self._made(step)
+        fake = self._fake(step)
         critic = self.networks["critic"]
         if phase.name == "penalty":
             images = batch.images.detach().requires_grad_()
@@ -84,30 +85,30 @@ class TinyGan:
             return Update(loss, {"penalty": loss.detach()})
         if phase.name == "critic":
             self.seeds.append(step.draws.seed)
-            loss = nn.functional.softplus(critic(made.detach())).mean()
+            loss = nn.functional.softplus(critic(fake.detach())).mean()
             loss = loss + nn.functional.softplus(-critic(batch.images)).mean()
         else:
-            loss = nn.functional.softplus(-critic(made)).mean()
+            loss = nn.functional.softplus(-critic(fake)).mean()
         if self.break_when(step):
             loss = loss * float("nan")
-        return Update(loss, {"brightness": made.detach().mean()})
+        return Update(loss, {"brightness": fake.detach().mean()})
 
     def lr_multiplier(self, network: str, step: Step) -> float:
         """See `Method`."""
         return 1.0 - 0.5 * step.fraction
 
-    def after_step(self, step: Step) -> None:
+    def after_step(self, step: Step, kept: Kept) -> None:
         """See `Method`."""
 
-    def preview(self, networks: nn.ModuleDict, step: Step) -> dict[str, Float[Tensor, "n 3 h w"]]:
+    def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "n 3 h w"]]:
         """See `Method`."""
-        return {"made": networks["generator"](step.draws.normal("latent", LATENT), True)}
+        return {"fake": networks["generator"](step.draws.normal("latent", LATENT), True)}
 
     def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
         """See `Method`."""
-        return self.sick(step)
+        return self.collapse(step)
 
-    def _made(self, step: Step) -> Float[Tensor, "b 3 h w"]:
+    def _fake(self, step: Step) -> Float[Tensor, "b 3 h w"]:
         return self.networks["generator"](step.draws.normal("latent", LATENT), step.fraction >= 0.5)
 
 
@@ -125,6 +126,11 @@ class TinyBatches:
         rows = slice(current().rank * local, (current().rank + 1) * local)
         images = torch.rand(self.batch, 3, SIZE, SIZE, generator=generator_for(self.seed, step, "images"))
         return Sample(images[rows], torch.arange(self.batch)[rows])
+
+    def evenly(self, count: int) -> Sample:
+        """See `BatchesLike`."""
+        images = torch.rand(count, 3, SIZE, SIZE, generator=generator_for("evenly"))
+        return Sample(images, torch.arange(count))
 
     def reseed(self, seed: int) -> None:
         """See `BatchesLike`."""
