@@ -92,6 +92,21 @@ def test_a_mesh_without_any_color_is_gray(tmp_path):
         assert image.getpixel((16, 16)) == (180, 180, 180)
 
 
+def test_what_is_lost_is_told_and_status_1_and_harmless_remarks_are_told_only(tmp_path, capsys):
+    square = "v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\n"
+    (tmp_path / "a.obj").write_text(f"mtllib lo\u009bst.mtl\nusemtl a\n{square}f 1 2 3 4\nl 1 2\n")
+    assert draw(tmp_path / "a.obj", tmp_path / "a.png") == 1
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        f"note: {tmp_path / 'a.obj'}: the material file 'lo\\x9bst.mtl' is not there; drawn without it",
+        f"note: {tmp_path / 'a.obj'}: lines are not drawn",
+    ]
+    assert "3 views" in told.out
+    (tmp_path / "b.obj").write_text(f"{square}f 1 2 3 4\nl 1 2\n")
+    assert draw(tmp_path / "b.obj", tmp_path / "b.png") == 0
+    assert capsys.readouterr().err == f"note: {tmp_path / 'b.obj'}: lines are not drawn\n"
+
+
 def test_what_is_there_is_replaced_only_on_request(meshes, tmp_path, capsys):
     out = tmp_path / "turn.gif"
     out.write_text("mine")

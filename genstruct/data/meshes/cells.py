@@ -17,6 +17,8 @@ from genstruct.data.meshes.parts import Layer, Pixels, Wear, Wrap
 
 MOST_PIXELS = 1_000_000
 """Worked on at once."""
+FINE = 15.0
+"""Pixels along a triangle across which colours of corners change, where there is room: their products are no planes."""
 SIDES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
@@ -31,7 +33,7 @@ class Shade:
 
     def reach(self) -> Float[np.ndarray, " faces"]:
         """Pixels of its pictures along the longest side of each triangle."""
-        longest = 1.0
+        longest = 1.0 if self.colors is None else FINE
         for layer, uv in ((self.wear.picture, self.uv), (self.wear.glow_picture, self.glow_uv)):
             if layer is not None and uv is not None:
                 size = np.array(layer.pixels.shape[1::-1])
@@ -47,7 +49,7 @@ class Shade:
     ) -> Float[np.ndarray, "some places 3"]:
         """sRGB in [0, 1] of some triangles where corners have these weights."""
         wear = self.wear
-        color = np.array(wear.color or (1.0, 1.0, 1.0))
+        color = np.array(wear.factor)
         base = np.broadcast_to(color, (len(faces), len(weights), 3))
         if self.colors is not None:
             corners = np.where(np.isfinite(self.colors[faces]), self.colors[faces], 1.0)

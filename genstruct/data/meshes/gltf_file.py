@@ -69,7 +69,7 @@ class Document:
         self.reading = reading
         text, self._chunk = _split(data, reading) if data[:4] == b"glTF" else (data, None)
         try:
-            self._tree = json.loads(text.decode("utf-8-sig"))
+            self._tree = json.loads(_in_unicode(text))
         except (ValueError, RecursionError) as error:
             raise reading.broken(f"its JSON: {error}") from None
         if not isinstance(self._tree, dict):
@@ -89,6 +89,9 @@ class Document:
         required = self._tree.get("extensionsRequired", [])
         if unknown := [name for name in required if name not in READ]:
             raise self.missing(", ".join(map(str, unknown)))
+        for name in self._tree.get("extensionsUsed", []):
+            if name not in READ and not str(name).endswith("_compression"):
+                self.reading.note(f"the glTF extension {name} is not read")
 
     def missing(self, extension: str) -> DataError:
         """The error for an extension that the shape needs."""
@@ -214,6 +217,15 @@ class Document:
         values = values.copy()
         values[rows] = self._rows(data, stride, given.get("byteOffset", 0), values.dtype, count, entry["type"])
         return values
+
+
+def _in_unicode(text: bytes) -> bytes | str:
+    """UTF-8, -16 or -32, which the decoder tells apart; a text that is none of these is of Western Europe."""
+    try:
+        text.decode(json.detect_encoding(text), "surrogatepass")
+        return text
+    except UnicodeDecodeError:
+        return text.decode("latin-1")
 
 
 def _split(data: bytes, reading: Reading) -> tuple[bytes, bytes | None]:

@@ -110,7 +110,6 @@ class Library:
             self._reading.note(f"the material {name!r} has no map_Kd; drawn with its map_Ka")
         glow, glow_used = self._layer(material, "map_ke" if "map_ke" in material.maps else None)
         light = material.glow if glow is None or material.glow != BLACK else (1.0, 1.0, 1.0)
-        color = material.diffuse if picture is None else (1.0, 1.0, 1.0)  # readers do not tint pictures with Kd
         if (
             glow is not None
             and picture is not None
@@ -119,7 +118,7 @@ class Library:
             self._reading.note(f"map_Ke of the material {name!r} lies otherwise than map_Kd; left out")
             glow, light = None, BLACK
         moved = used if picture is not None else glow_used
-        return Worn(Wear(color, picture, light, glow), moved.scale, moved.offset)
+        return Worn(Wear(material.diffuse, picture, light, glow), moved.scale, moved.offset)
 
     def _layer(self, material: _Material, which: str | None) -> tuple[Layer | None, _Map]:
         if which is None:
@@ -207,7 +206,7 @@ def _color(rest: str, library: str, reading: Reading) -> Color | None:
     red, green, blue = values if len(values) == 3 else [values[0]] * 3
     if kind == "xyz":
         return srgb_of_xyz(red, green, blue)
-    top = 255.0 if max(red, green, blue) > 1 and all(value == int(value) for value in (red, green, blue)) else 1.0
+    top = 255.0 if max(red, green, blue) > 10 and all(value == int(value) for value in (red, green, blue)) else 1.0
     if top > 1:
         reading.note(f"colours in {library!r} go beyond 1; taken for bytes")
     red, green, blue = (min(max(value / top, 0.0), 1.0) for value in (red, green, blue))

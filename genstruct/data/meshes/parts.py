@@ -25,11 +25,11 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Wear:
-    """A material: picture times colour times colours of corners, plus what glows.
+    """A material: picture, or colour, times colours of corners, plus what glows.
 
     Args:
         color: In [0, 1]; None is none of its own: grey, where nothing else gives a colour.
-        picture: Looked up at `Part.uv`.
+        picture: Looked up at `Part.uv`. Where `linear`, `color` tints it.
         glow: Times `glow_picture`, looked up at `Part.glow_uv`.
         linear: Colours are linear light and products are taken in it (glTF); otherwise both are sRGB.
     """
@@ -39,6 +39,11 @@ class Wear:
     glow: Color = BLACK
     glow_picture: Layer | None = None
     linear: bool = False
+
+    @property
+    def factor(self) -> Color:
+        """What colours of corners and the picture, if there is one, are multiplied with."""
+        return self.color if self.color is not None and (self.linear or self.picture is None) else (1.0, 1.0, 1.0)
 
 
 PLAIN = Wear()
@@ -91,6 +96,8 @@ def part_of(reading: Reading, points: Float[np.ndarray, "points 3"], given: Poly
         DataError: More triangles than are read, or corners that are no finite places.
     """
     reading.check_faces(int(np.maximum(given.counts - 2, 0).sum()))
+    if short := int((given.counts < 3).sum()):
+        reading.note(f"{short} faces have fewer than 3 corners; left out")
     places = points[given.corners]
     reading.check_finite(places)
     rows, polygon = triangulate(places, given.counts)

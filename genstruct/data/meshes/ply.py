@@ -1,5 +1,6 @@
 """PLY, text and binary: any header, any mixture of elements and of lengths of lists."""
 
+import codecs
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ from genstruct.data.meshes.parts import PLAIN, Layer, Part, Polygons, Wear, part
 from genstruct.data.meshes.ply_body import Column, Rows, read_rows
 from genstruct.data.meshes.ply_header import Header, read_header
 from genstruct.data.meshes.reading import Reading
+from genstruct.data.meshes.text import plain_text
 
 _COLORS = (
     ("red", "green", "blue"),
@@ -28,6 +30,8 @@ def read_ply(data: bytes, reading: Reading) -> list[Part]:
     Raises:
         DataError: A header or a body that does not fit, or corners that are not there.
     """
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # as a text editor may save it
+        data = plain_text(data)
     header = read_header(data, reading)
     elements = read_rows(data, header, reading)
     _remark(header, reading)

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+from jaxtyping import Float, UInt16
 
 from genstruct.data.meshes.parts import PLAIN, Part, Polygons, part_of
 from genstruct.data.meshes.reading import Reading
@@ -52,6 +53,23 @@ def _binary(data: bytes, reading: Reading) -> list[Part]:
     if told < there:
         reading.lost(f"its header tells of {told} triangles, but there are {there}; the first {told} are read")
     reading.check_faces(told)
-    points = np.frombuffer(data, _TRIANGLE, told, _HEADER)["corners"].reshape(-1, 3).astype(np.float64)
+    triangles = np.frombuffer(data, _TRIANGLE, told, _HEADER)
+    points = triangles["corners"].reshape(-1, 3).astype(np.float64)
     reading.check_finite(points)
-    return [Part(points, np.arange(3 * told).reshape(-1, 3))]
+    return [Part(points, np.arange(3 * told).reshape(-1, 3), colors=_colors(data[:80], triangles["attribute"]))]
+
+
+def _colors(header: bytes, attribute: UInt16[np.ndarray, " faces"]) -> Float[np.ndarray, "faces 3 3"] | None:
+    """Colours of triangles in 15 bits, as VisCAM (marked by the highest bit) or Magics (a colour of the whole object in
+    the header, and the highest bit where that counts) write them."""
+    marked = attribute >= 1 << 15
+    five_bits = np.stack([attribute >> shift & 31 for shift in (10, 5, 0)], 1) / 31
+    found = header.find(b"COLOR=")
+    if found >= 0 and len(header) >= found + 9:
+        whole = np.frombuffer(header, np.uint8, 3, found + 6) / 255
+        colors = np.where(marked[:, None], whole, five_bits[:, ::-1])
+    elif marked.any():
+        colors = np.where(marked[:, None], five_bits, np.nan)
+    else:
+        return None
+    return np.repeat(colors[:, None], 3, 1)

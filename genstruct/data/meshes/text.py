@@ -61,7 +61,8 @@ class Lines:
 
     @classmethod
     def of(cls, text: bytes) -> "Lines":
-        """The lines of a `plain_text`."""
+        """The lines of a `plain_text`, or of its end."""
+        text = text or b"\n"
         letters = np.frombuffer(text, np.uint8)
         ends = np.flatnonzero(letters == 10)
         starts = np.concatenate([[0], ends[:-1] + 1])
@@ -85,6 +86,7 @@ class Lines:
     def without_comments(self, mark: bytes = b"#") -> "Lines":
         """Ended at the first `mark`; lines that held nothing else are empty now."""
         marks = np.flatnonzero(self.letters == mark[0])
+        marks = marks[(marks == 0) | (self.letters[marks - 1] != ord("."))]  # 1.#INF is a number of a kind
         if not len(marks) or not len(self):
             return self
         at = np.searchsorted(marks, self.starts)

@@ -168,7 +168,7 @@ def _one_color(colors: np.ndarray | None) -> Color | None:
 def _merged(wear: Wear, tint: Color) -> Layer:
     """Picture times colours plus glow, in the larger of both sizes."""
     layers = [layer for layer in (wear.picture, wear.glow_picture) if layer is not None]
-    factor = np.array(wear.color or (1.0, 1.0, 1.0)) * tint
+    factor = np.array(wear.factor) * tint
     if len(layers) == 1 and wear.picture is not None and not any(wear.glow):
         return Layer(_tinted(wear.picture.pixels, factor, wear.linear), layers[0].wrap)
     height, width = (max(layer.pixels.shape[side] for layer in layers) for side in (0, 1))
