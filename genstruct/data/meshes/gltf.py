@@ -83,10 +83,18 @@ class _Scene:
 
     def _morphed(self, primitive: Mapping[str, Any], key: str, weights: list[float]) -> Float[np.ndarray, "_ _"]:
         """An attribute with the weighted targets added."""
-        values = np.asarray(self._document.array(primitive["attributes"][key]), np.float64)
+        values = self._attribute(primitive, key).astype(np.float64)
         for weight, target in zip(weights, primitive.get("targets", []), strict=False):
             if weight and key in target:
                 values = values + weight * self._document.array(target[key])
+        return values
+
+    def _attribute(self, primitive: Mapping[str, Any], key: str) -> np.ndarray:
+        """As many values as there are positions."""
+        values = self._document.array(primitive["attributes"][key])
+        count = self._document.item("accessors", primitive["attributes"]["POSITION"])["count"]
+        if len(values) != count:
+            raise self._reading.broken(f"a primitive has {len(values)} {key} for {count} positions")
         return values
 
     def _triangles(self, primitive: Mapping[str, Any], points: int, copies: int, name: str) -> Int[np.ndarray, "_ 3"]:
@@ -159,10 +167,8 @@ class _Scene:
         matrices = np.zeros((len(points), 4, 4))
         total = np.zeros(len(points))
         for key in sorted(name for name in primitive["attributes"] if name.startswith("JOINTS_")):
-            joints = self._document.array(primitive["attributes"][key]).astype(np.int64)
-            shares = np.asarray(
-                self._document.array(primitive["attributes"][key.replace("JOINTS", "WEIGHTS")]), np.float64
-            )
+            joints = self._attribute(primitive, key).astype(np.int64)
+            shares = self._attribute(primitive, key.replace("JOINTS", "WEIGHTS")).astype(np.float64)
             if len(joints) and joints[shares > 0].max(initial=0) >= len(places):
                 raise self._reading.broken(f"its skin has {len(places)} joints, a vertex names {joints.max()}")
             for column in range(joints.shape[1]):

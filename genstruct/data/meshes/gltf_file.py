@@ -238,7 +238,7 @@ def _split(data: bytes, reading: Reading) -> tuple[bytes, bytes | None]:
     if length > len(data):
         raise reading.broken(f"it is cut after {len(data)} of {length} bytes")
     chunks: dict[int, bytes] = {}
-    at = 12
+    at, length = 12, length if length >= 20 else len(data)  # some writers leave it at 0
     while at + 8 <= length:
         size, kind = struct.unpack_from("<II", data, at)
         if at + 8 + size > len(data):

@@ -10,6 +10,7 @@ from jaxtyping import Float, UInt8
 
 from genstruct.data.meshes.gltf_file import Document
 from genstruct.data.meshes.parts import BLACK, Color, Layer, Wear, Wrap
+from genstruct.errors import DataError
 
 _WRAPS: dict[int, Wrap] = {10497: "repeat", 33648: "mirror", 33071: "clamp"}
 _OTHER_SOURCES = ("EXT_texture_webp", "EXT_texture_avif", "KHR_texture_basisu", "MSFT_texture_dds")
@@ -106,7 +107,13 @@ class Materials:
             name = f"{name} {entry['name']}"
         if uri is not None and not uri.startswith("data:"):
             return self._reading.picture_beside(uri, "the file")
-        data = self._document.inline(uri) if uri is not None else bytes(self._document.view(entry["bufferView"])[0])
+        try:
+            data = self._document.inline(uri) if uri is not None else bytes(self._document.view(entry["bufferView"])[0])
+        except DataError as error:  # the shape is there
+            self._reading.lost(
+                f"the picture {name!r} is lost: {str(error).partition(' (')[2].partition(')')[0] or error}"
+            )
+            return None
         if kind == "image/ktx2" or data[:8] == b"\xabKTX 20\xbb":
             self._reading.lost(
                 f"the picture {name!r} is KTX2 (KHR_texture_basisu), which is not read; drawn without it"

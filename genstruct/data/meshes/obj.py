@@ -187,6 +187,9 @@ def _points(lines: Lines, reading: Reading) -> tuple[Float[np.ndarray, "_ 3"], F
         return columns[:, :3].copy(), None
     colors = np.take_along_axis(columns, first[:, None] + np.arange(3), 1)
     colors[~colored] = np.nan
+    if (colors < 0).any():
+        reading.note("what stands behind the coordinates of corners is no colour; left out")
+        return columns[:, :3].copy(), None
     return columns[:, :3].copy(), shares(colors)
 
 

@@ -12,7 +12,7 @@ from jaxtyping import Int
 
 from genstruct.data.meshes.ply_header import Element, Header, Property
 from genstruct.data.meshes.reading import Reading
-from genstruct.data.meshes.text import BadTokenError, numbers, plain_text
+from genstruct.data.meshes.text import BadTokenError, Lines, Tokens, numbers, plain_text
 
 _DOUBLE = np.dtype("<f8")
 
@@ -45,11 +45,13 @@ def read_rows(data: bytes, header: Header, reading: Reading) -> dict[str, Rows]:
         try:
             rows = body.read(_in_doubles(element) if header.is_text else element)
         except (IndexError, struct.error, _TooShortError):
+            _check_lines(data, header, reading)
             raise reading.broken(f"it ends within its {element.count} x {element.name!r}") from None
         except _NegativeCountError:
             raise reading.broken(f"a list in its {element.name!r} has a length below 0") from None
         found.setdefault(element.name, _typed(rows, element) if header.is_text else rows)
     if header.is_text and (left := body.left // _DOUBLE.itemsize):
+        _check_lines(data, header, reading)
         reading.note(f"{left} numbers behind its last element are not read")
     return found
 
@@ -59,6 +61,25 @@ def _doubles(text: bytes, reading: Reading) -> bytes:
         return numbers(plain_text(text).split()).astype(_DOUBLE).tobytes()
     except BadTokenError as bad:
         raise reading.broken(str(bad)) from None
+
+
+def _check_lines(data: bytes, header: Header, reading: Reading) -> None:
+    """Why a text holds another number of numbers than its header says: rows of vertices with more or fewer.
+
+    Raises:
+        DataError: There are such rows.
+    """
+    if not header.is_text:
+        return
+    counts, first = Tokens.of(Lines.of(plain_text(data[header.size :]))).counts, 0
+    for element in header.elements:
+        rows, columns = counts[first : first + element.count], len(element.properties)
+        if len(rows) < element.count:
+            return
+        if columns and not any(one.length for one in element.properties) and (rows != columns).any():
+            found = int(rows[rows != columns][0])
+            raise reading.broken(f"a line of its {element.name!r} has {found} numbers, its header tells of {columns}")
+        first += element.count
 
 
 def _in_doubles(element: Element) -> Element:

@@ -206,6 +206,13 @@ def test_bad_corners_that_no_face_uses_do_not_matter_others_do(tmp_path):
         read(g.glb(tmp_path))
 
 
+def test_attributes_of_other_lengths_are_named(tmp_path):
+    g = Gltf()
+    g.mesh(COLOR_0=[[1, 0, 0]] * 3)
+    with pytest.raises(DataError, match="a primitive has 3 COLOR_0 for 4 positions"):
+        read(g.glb(tmp_path))
+
+
 def test_counts_beyond_the_file_take_no_memory(tmp_path):
     g = Gltf()
     g.mesh()
@@ -550,6 +557,12 @@ def test_pictures_in_other_formats(tmp_path):
     assert seen.color(1, 0.5) == WHITE and "KTX2" in seen.file.problems[0]
     seen = _with_picture(tmp_path, ktx, "image/ktx2", "KHR_texture_basisu", fallback=True)
     assert seen.quarters() == FOUR and not seen.file.problems and "images[1] stands for it" in seen.file.notes[0]
+    g = Gltf()
+    g.textured()
+    g.tree["bufferViews"].append({"buffer": 0, "byteOffset": 10**6, "byteLength": 9})
+    g.tree["images"][0]["bufferView"] = len(g.tree["bufferViews"]) - 1
+    seen = read(g.glb(tmp_path))
+    assert seen.color(1, 0.5) == WHITE and "reaches beyond its buffer" in seen.file.problems[0]
     seen = _with_picture(tmp_path, b"no picture")
     assert seen.color(1, 0.5) == WHITE and "is lost: not an image" in seen.file.problems[0]
 

@@ -1,10 +1,12 @@
 """OBJ: text in any writing, polygons of any make, corners counted in any way, colours in any form."""
 
+import os
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from mesh_files import BLUE, FACE, FOUR, GRAY, GREEN, QUAD, RED, WHITE, coded, near, obj, read
+from mesh_files import BLUE, FACE, FOUR, GRAY, GREEN, QUAD, RED, WHITE, coded, near, obj, quadrants, read
 
 from genstruct.errors import DataError
 
@@ -330,6 +332,20 @@ def test_pictures_are_found_behind_options_and_foreign_names(tmp_path, line, pla
 def test_names_in_latin_1_are_found(tmp_path):
     path = obj(tmp_path, QUAD + "usemtl größe\n" + FACE, "newmtl größe\nmap_Kd größe.png\n", ["größe.png"], "latin-1")
     assert read(path).quarters() == FOUR
+
+
+def test_names_on_a_disk_in_latin_1_are_found(tmp_path):
+    path = obj(tmp_path, QUAD + "usemtl a\n" + FACE, "newmtl a\nmap_Kd größe.png\n", encoding="latin-1")
+    try:
+        (tmp_path / os.fsdecode("größe.png".encode("latin-1"))).write_bytes(coded(quadrants()))
+    except OSError:
+        pytest.skip("this file system holds names in UTF-8 only")
+    assert read(path).quarters() == FOUR
+
+
+def test_normals_behind_corners_are_no_colors(tmp_path):
+    seen = read(obj(tmp_path, PLAIN.replace(" 0\n", " 0 0 0 -1\n") + "f 1 2 3 4\n"))
+    assert seen.color(1, 0.5) == GRAY and "is no colour" in seen.file.notes[0]
 
 
 def test_scale_offset_and_clamp_move_the_picture(tmp_path):
