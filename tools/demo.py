@@ -2,6 +2,7 @@
 
 python tools/demo.py                              # drawn scenes with known masks
 python tools/demo.py --data photos --out out/mine  # your own photos of one category
+python tools/demo.py --minutes 15                 # a longer training; the machine is measured first
 """
 
 import argparse
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the demo. Status 0: done; 1: done, but the short training failed; 2: it could not be done."""
     args = arguments().parse_args(argv)
     start = time.perf_counter()
-    report = demo(args)
+    report = demo(args, start)
     if not report.finished:
         raise Stopped
     show(report, time.perf_counter() - start)
@@ -39,6 +40,9 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", help="photos of one category: folder, .zip, .tar, ... (drawn scenes)")
     parser.add_argument("--out", type=Path, default=Path("out/demo"), help="folder for everything (out/demo)")
+    parser.add_argument(
+        "--minutes", type=minutes, default=4.0, help="the training is shortened or lengthened so that all fits (4)"
+    )
     parser.add_argument("--config", type=Path, default=CONFIG, help="the training (configs/segmentation/demo.yaml)")
     parser.add_argument(
         "--weights",
@@ -52,16 +56,26 @@ def arguments() -> argparse.ArgumentParser:
     return parser
 
 
-def demo(args: argparse.Namespace) -> "DemoReport":
-    """The demo of a command line."""
+def minutes(text: str) -> float:
+    """A time to work in."""
+    value = float(text)
+    if not 0 < value <= 24 * 60:
+        raise argparse.ArgumentTypeError(f"must be above 0 and at most {24 * 60}, got {text}")
+    return value
+
+
+def demo(args: argparse.Namespace, began: float) -> "DemoReport":
+    """The demo of a command line; its minutes count from `began`."""
     from genstruct.experiments import load_experiment
     from genstruct.segmentation.showcase import run_demo
     from genstruct.segmentation.showcase_photos import DemoConfig
     from genstruct.train.progress import ProgressLine
 
     experiment = load_experiment(args.config)
-    config = DemoConfig(args.data, args.train, args.test)
-    return run_demo(experiment, args.out, config, args.weights, ProgressLine, say=lambda line: print(line, flush=True))
+    config = DemoConfig(args.data, args.train, args.test, minutes=args.minutes)
+    return run_demo(
+        experiment, args.out, config, args.weights, ProgressLine, lambda line: print(line, flush=True), began
+    )
 
 
 def show(report: "DemoReport", seconds: float) -> None:

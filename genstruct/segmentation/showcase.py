@@ -2,6 +2,7 @@
 
 ```text
 OUT/photos/train, photos/test   synthetic scenes, or a sample of the photos that were given
+OUT/pace.json                   how much of the training fits the minutes, see `genstruct.segmentation.showcase_pace`
 OUT/run                         the training (see `genstruct.segmentation.experiment`)
 OUT/masks/NAME                  masks of the test photos by each model
 OUT/index.html, contact_sheet.png, scores.json
@@ -11,6 +12,7 @@ A second call does what is missing.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -23,12 +25,14 @@ from genstruct.metrics.evaluation import MaskReport, score_mask_folder
 from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.predict import MaskOptions, extract_masks
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
+from genstruct.segmentation.showcase_pace import find_pace, keep_pace, kept_pace, shortened, telling
 from genstruct.segmentation.showcase_page import Shown, write_looks
 from genstruct.segmentation.showcase_photos import DemoConfig, Photos, prepare_photos
 from genstruct.segmentation.workshop import Reporter
+from genstruct.train.progress import duration
 from genstruct.train.report import OnProgress
 
-MARKER = "demo.json"
+MARKER, PACE = "demo.json", "pace.json"
 FRESH = "fresh"
 Say = Callable[[str], None]
 
@@ -63,6 +67,7 @@ class DemoReport:
         scores: By title of the model, where truth is known.
         notes: What did not go as it should, one sentence each.
         finished: False if a signal stopped the training; then there is nothing to look at yet.
+        length: Of the training, as a share of what its configuration says.
     """
 
     photos: Photos
@@ -71,6 +76,7 @@ class DemoReport:
     scores: dict[str, MaskReport] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     finished: bool = True
+    length: float = 1.0
 
 
 def run_demo(
@@ -80,6 +86,7 @@ def run_demo(
     weights: Sequence[Path] = (),
     reporter: Reporter | None = None,
     say: Say = lambda _: None,
+    began: float | None = None,
 ) -> DemoReport:
     """Go the whole path; see the module.
 
@@ -90,15 +97,22 @@ def run_demo(
         weights: Files with trained weights to compare with; those that do not exist or cannot be read are noted.
         reporter: Shows the progress of the training.
         say: Told what happens, a line at a time.
+        began: When `config.minutes` began to count, by `time.perf_counter`; now if left out.
 
     Raises:
         GenstructError: Photos that cannot be read, or a place that cannot be written.
     """
+    began = time.perf_counter() if began is None else began
     claim(out, config)
     photos = prepare_photos(out / "photos", config)
     say(f"photos: {photos.about}")
     report = DemoReport(photos, out / "index.html", out / "contact_sheet.png")
     experiment = replace(experiment, data=replace(experiment.data, root=str(photos.train)))
+    reporter = reporter or _silent
+    if config.minutes is not None:
+        left = 60 * config.minutes - (time.perf_counter() - began)
+        report.length, reporter = _paced(experiment, out / PACE, photos, left, 2 + len(weights), reporter, say)
+        experiment = shortened(experiment, report.length)
     report.finished = _train(experiment, out / "run", reporter, report.notes)
     if not report.finished:
         return report
@@ -128,10 +142,33 @@ def _silent(stage: str) -> Iterator[OnProgress]:
     yield lambda progress: None
 
 
-def _train(experiment: SegmentationExperiment, run: Path, reporter: Reporter | None, notes: list[str]) -> bool:
+def _paced(
+    experiment: SegmentationExperiment,
+    file: Path,
+    photos: Photos,
+    seconds: float,
+    models: int,
+    reporter: Reporter,
+    say: Say,
+) -> tuple[float, Reporter]:
+    """How long the training will be, and a reporter that tells the time left; measured once, then kept in `file`."""
+    if (length := kept_pace(file)) is not None:
+        say(f"going on with {length:.0%} of the configured images, as begun")
+        return length, reporter
+    say("measuring this machine")
+    with open_source(photos.train) as train, open_source(photos.test) as test:
+        pace = find_pace(experiment, len(train), models * len(test), seconds)
+    keep_pace(file, pace)
+    say(pace.describe())
+    if pace.seconds > seconds:
+        say(f"that is more than the {duration(max(seconds, 0))} that are left: a shorter training would learn nothing")
+    return pace.factor, telling(reporter, pace, say)
+
+
+def _train(experiment: SegmentationExperiment, run: Path, reporter: Reporter, notes: list[str]) -> bool:
     """Whether the training was not stopped; one that has failed is noted, and the rest is shown all the same."""
     try:
-        return experiment.run(run, reporter or _silent)
+        return experiment.run(run, reporter)
     except (ConfigError, DataError, OutputError, CheckpointError):
         raise
     except GenstructError as error:
@@ -175,4 +212,5 @@ def _intro(report: DemoReport) -> str:
         if report.photos.truth
         else "No true masks are known for these photos, so nothing is scored: look."
     )
-    return " ".join([f"{report.photos.about}.".capitalize(), scored, *report.notes])
+    length = f"The training was {report.length:.0%} of the configured length." if report.length != 1 else ""
+    return " ".join(filter(None, [f"{report.photos.about}.".capitalize(), length, scored, *report.notes]))

@@ -23,6 +23,7 @@ class DemoConfig:
         test: Photos to make masks for, at most. They are not learned from, unless there are too few photos to spare.
         size: Width and height of synthetic scenes, pixels.
         seed: Of the synthetic scenes.
+        minutes: What the whole demo may take; None trains as long as the configuration says.
     """
 
     data: str | None = None
@@ -30,6 +31,7 @@ class DemoConfig:
     test: int = 60
     size: int = 96
     seed: int = 0
+    minutes: float | None = None
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,25 @@
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 from genstruct.data.sources import open_source
 from genstruct.data.synthetic import write_scenes
 from genstruct.errors import OutputError
 from genstruct.experiments import load_experiment
+from genstruct.segmentation import showcase
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.showcase import claim, run_demo
+from genstruct.segmentation.showcase_pace import LOWEST, Pace, find_pace, shortened
 from genstruct.segmentation.showcase_page import layers_of
 from genstruct.segmentation.showcase_photos import DemoConfig, prepare_photos, split
+from genstruct.train.pace import Work
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny" / "segmentation.yaml"
 SMALL = DemoConfig(train=24, test=4, size=20)
@@ -49,6 +54,61 @@ def test_the_demo_trains_predicts_scores_and_writes_a_page_and_a_sheet(demo):
         assert sheet.width > 7 * 192
     assert json.loads((report.page.parent / "scores.json").read_text())["trained just now"]["scored"] == 4
     assert len(said) == 3
+
+
+def test_a_demo_with_a_time_tells_its_plan_and_what_is_left_and_goes_on_with_the_training_it_began(
+    experiment, tmp_path, monkeypatch
+):
+    out, config, asked, said = tmp_path / "out", replace(SMALL, minutes=0.5), [], []
+    plan = Pace(0.5, (Work("generator", 61.0), Work("distil", 30.0), Work("masks", 9.0, scales=False)))
+    monkeypatch.setattr(showcase, "find_pace", lambda *arguments: asked.append(arguments) or plan)
+    report = run_demo(experiment, out, config, [Path("nowhere")], say=said.append, began=time.perf_counter() - 20)
+    ((_, photos, masks, seconds),) = asked
+    assert (photos, masks) == (24, 3 * 4)
+    assert seconds < 10.0
+    assert "The training was 50% of the configured length." in report.page.read_text()
+    assert said[1:3] == ["measuring this machine", f"{plan.describe()}"]
+    assert "that is more than the" in said[3]
+    assert said[4:6] == [
+        "generator: about 1:40 left of the whole demo",
+        "distil: about 0:39 left of the whole demo",
+    ]
+    learned = yaml.safe_load((out / "run" / "config.yaml").read_text())
+    assert 2 * learned["train"]["images"] == experiment.train.images
+    again = []
+    assert run_demo(experiment, out, config, say=again.append).length == 0.5
+    assert len(asked) == 1 and "going on with 50% of the configured images, as begun" in again
+    with pytest.raises(OutputError, match="holds a demo of other"):
+        run_demo(experiment, out, replace(config, minutes=61.0))
+    (out / "pace.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"pace\.json is damaged"):
+        run_demo(experiment, out, config)
+
+
+def test_a_plan_has_every_part_that_takes_time_and_shortens_only_trainings(experiment):
+    plan = find_pace(experiment, 24, 8, 0.0)
+    assert plan.factor == LOWEST
+    assert [(work.name, work.scales) for work in plan.works] == [
+        ("generator", True),
+        *(("distil", True), ("distil: cut", False)),
+        *(("round 1: label", False), ("round 1", True), ("round 1: cut", False)),
+        ("masks", False),
+    ]
+    seconds = {work.name: work.seconds for work in plan.works}
+    assert min(seconds.values()) > 0
+    assert seconds["round 1: label"] == pytest.approx(3 * seconds["masks"])  # 24 photos, 8 masks
+    assert plan.left_from("round 1: cut") == pytest.approx(seconds["round 1: cut"] + seconds["masks"])
+    assert plan.left_from("pairs") is None
+
+
+def test_a_shortened_training_has_whole_steps_and_the_same_schedule(experiment):
+    shorter = shortened(experiment, 0.5)
+    for before, after in ((experiment.train, shorter.train), (experiment.distil, shorter.distil)):
+        assert abs(after.images - before.images / 2) <= after.batch / 2
+        assert after.images % after.batch == 0
+    assert shorter.train.ema_half_life_images == experiment.train.ema_half_life_images / 2
+    assert [stage.size for stage in shorter.rounds] == [stage.size for stage in experiment.rounds]
+    assert shortened(experiment, 1e-9).distil.images == experiment.distil.batch
 
 
 def test_missing_weights_are_noted_on_the_page_and_do_not_stop_the_demo(demo):
