@@ -191,8 +191,9 @@ def test_charts_of_resolutions_that_a_peer_does_not_have_show_zero_there(tool):
 def test_steps_of_torch_mimicry_cost_as_many_multiply_adds_as_ours(tool, size):
     if importlib.util.find_spec("torch_mimicry") is None:
         pytest.skip("the peer is not in any extra")
+    from benchmarks.clock import Clock
     from benchmarks.multiply_adds import MultiplyAdds
-    from benchmarks.training import Clock, Ours, make_archive, perturbed_config, run_round
+    from benchmarks.training import Ours, make_archive, perturbed_config, run_round
     from benchmarks.training_peers import trainings
 
     config = perturbed_config(size)

@@ -3,16 +3,15 @@
 import copy
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import torch
 
 from benchmarks import training_peers
+from benchmarks.clock import Clock
 from benchmarks.multiply_adds import MultiplyAdds
 from genstruct.data.archive import Archive
 from genstruct.data.batches import Batches
@@ -31,32 +30,8 @@ DISCRIMINATOR_WIDTHS = (96, 64, 48, 32, 16, 16)
 PENALTY_EVERY = 8
 """Steps of a round: one penalty falls into it, as in training."""
 IMAGES = 10**9  # the training is never over
-
-
-@dataclass
-class Clock:
-    """Wall and processor seconds by part of a step. Processor seconds count all threads of this process."""
-
-    device: torch.device
-    wall: dict[str, float] = field(default_factory=dict)
-    cpu: dict[str, float] = field(default_factory=dict)
-    _last: tuple[float, float] = (0.0, 0.0)
-
-    def start(self) -> None:
-        """Begin to measure."""
-        self._last = self._now()
-
-    def mark(self, part: str) -> None:
-        """What has passed since the last mark belongs to `part`."""
-        now = self._now()
-        for seconds, new, old in zip((self.wall, self.cpu), now, self._last, strict=True):
-            seconds[part] = seconds.get(part, 0.0) + new - old
-        self._last = now
-
-    def _now(self) -> tuple[float, float]:
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return time.perf_counter(), time.process_time()
+Device = Literal["cpu", "cuda"]
+Precision = Literal["auto", "bf16", "float32"]
 
 
 class Training(Protocol):
@@ -74,7 +49,9 @@ class Training(Protocol):
 class Ours:
     """The step of `Trainer`, phase by phase. Without its reading ahead, so that "data" holds all that data cost."""
 
-    def __init__(self, config: PerturbedConfig, archive: Archive, batch: int, device: str, precision: str) -> None:
+    def __init__(
+        self, config: PerturbedConfig, archive: Archive, batch: int, device: Device, precision: Precision
+    ) -> None:
         self.folder = tempfile.TemporaryDirectory()
         train = TrainConfig(images=IMAGES, batch=batch, device=device, precision=precision, tensorboard=False)
         self.method = PerturbedSegmentation(config)
@@ -181,7 +158,7 @@ def make_archive(config: PerturbedConfig, batch: int) -> Archive:
 
 
 def measure_training(
-    size: int, batch: int, rounds: int, device: str, precision: str = "auto", peers: Sequence[str] = ()
+    size: int, batch: int, rounds: int, device: Device, precision: Precision = "auto", peers: Sequence[str] = ()
 ) -> dict[str, dict[str, Any]]:
     """Speed of a full step at one resolution: ours, naive with rare penalties, naive with penalties every step, peers'.
 

@@ -9,16 +9,15 @@ import importlib
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec, module_from_spec
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from benchmarks.clock import Clock
 from genstruct.data.archive import Archive
-
-if TYPE_CHECKING:
-    from benchmarks.training import Clock
+from genstruct.errors import MissingDependency
 
 PACKAGE = "torch_mimicry"
 # Its list of dependencies, tensorflow among them, is for scores and data sets.
@@ -70,7 +69,7 @@ class Mimicry:
         self.images, self.batch, self.device = archive.images[:, :size, :size], batch, torch.device(device)
         self.number = 0
 
-    def step(self, clock: "Clock") -> None:
+    def step(self, clock: Clock) -> None:
         """See `Training`."""
         clock.start()
         images = self._images()
@@ -108,5 +107,8 @@ def load(name: str) -> Any:
     """A module of the package, without what the package itself imports: tensorflow, scikit-image, all for scores."""
     for package in (PACKAGE, f"{PACKAGE}.training"):
         if package not in sys.modules:
-            sys.modules[package] = module_from_spec(find_spec(package))
+            spec = find_spec(package)
+            if spec is None:
+                raise MissingDependency(f"{package} is not installed: {SOURCES[PACKAGE]}")
+            sys.modules[package] = module_from_spec(spec)
     return importlib.import_module(f"{PACKAGE}.{name}")
