@@ -11,13 +11,14 @@ OUT ?= out/demo
 demo: $(VENV)/ready  ## a folder of photos to masks, and a page to look at them: out/demo/index.html
 	$(BIN)/python tools/demo.py $(if $(DATA),--data "$(DATA)") --out "$(OUT)"
 
-test: $(VENV)/ready check  ## style, layers, then the tests
+test: $(VENV)/ready check  ## style, layers, types, then the tests
 	$(BIN)/python -m pytest -q
 
-check: $(VENV)/ready  ## format, lint, layers
+check: $(VENV)/ready  ## format, lint, layers, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
 
 bench: $(VENV)/ready  ## speed of training and prediction (minutes)
 	$(BIN)/python tools/benchmark_training.py --out out/bench

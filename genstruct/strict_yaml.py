@@ -5,7 +5,6 @@ a number, `1:30` a word and `010` ten. Underscores in numbers are allowed, as in
 """
 
 import re
-import typing
 from pathlib import Path
 from typing import Any
 
@@ -46,8 +45,6 @@ def _reason(error: yaml.YAMLError) -> str:
 
 
 class _Loader(yaml.SafeLoader):
-    yaml_implicit_resolvers: typing.ClassVar[dict[str, Any]] = {}
-
     def construct_document(self, node: yaml.Node) -> Any:
         self.deep_construct = True  # so that what contains itself (`&a [*a]`) is refused
         return super().construct_document(node)
@@ -64,6 +61,7 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+_Loader.yaml_implicit_resolvers = {}  # of its own, and none of those of version 1.1
 _NUMBER = r"[0-9][0-9_]*"
 _FLOAT = rf"[-+]?(?:\.[0-9]+|{_NUMBER}(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.inf|\.nan"
 for _tag, _pattern, _starts in (

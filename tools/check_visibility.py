@@ -11,10 +11,13 @@ where a file has two surfaces in one place. The last is part of what the first l
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from genstruct.cli.ending import ending
 from genstruct.errors import DataError
+
+if TYPE_CHECKING:
+    from genstruct.render.backends import Backend
 
 
 @ending("check_visibility")
@@ -75,7 +78,7 @@ def files(paths: list[Path]) -> list[Path]:
     return found
 
 
-def compare(mesh: Any, size: int, views: int, backends: list[str]) -> dict[str, dict[str, float]]:
+def compare(mesh: Any, size: int, views: int, backends: "list[Backend]") -> dict[str, dict[str, float]]:
     """Shares of pixels for each of our backends."""
     from benchmarks import gradients
 

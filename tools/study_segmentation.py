@@ -16,7 +16,7 @@ import argparse
 import json
 import statistics
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,7 +68,7 @@ def variants(args: argparse.Namespace) -> list[Variant]:
 
 
 @contextmanager
-def quiet(stage: str) -> Iterator[object]:
+def quiet(stage: str) -> Iterator[Callable[[object], None]]:
     """A line for each stage and event; a study has too many steps to watch."""
     print(f"  {stage}", file=sys.stderr)
 

@@ -104,9 +104,10 @@ def picture_grid(
         cell: Pictures are fitted into squares of so many pixels (enlarged by whole factors, so that pixels stay crisp).
         gap: Pixels between pictures.
     """
-    font = _font(max(11, cell // 9))
+    height = max(11, cell // 9)
+    font = _font(height)
     left = gap + max((round(font.getlength(label)) + gap for label in labels), default=0)
-    top = gap + (font.size + 2 * gap if columns else 0)
+    top = gap + (height + 2 * gap if columns else 0)
     width = left + max((len(row) for row in rows), default=0) * (cell + gap)
     sheet = Image.new("RGB", (width, top + len(rows) * (cell + gap)), PAPER)
     draw = ImageDraw.Draw(sheet)

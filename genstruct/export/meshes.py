@@ -71,19 +71,22 @@ def _glb(mesh: Mesh) -> bytes:
     """By trimesh; vertices with several texture coordinates are doubled, as the format wants it."""
     import trimesh  # takes a while; only who writes these files pays
     from PIL import Image
+    from trimesh.visual import TextureVisuals
+    from trimesh.visual.material import PBRMaterial
 
     vertex, uv, faces = _split(mesh)
     visual: Any = None
     if uv is not None:
         pixels = _pixels(mesh)
         image = None if pixels is None else Image.fromarray(pixels)
-        matt = trimesh.visual.material.PBRMaterial(baseColorTexture=image, metallicFactor=0.0, roughnessFactor=1.0)
-        visual = trimesh.visual.TextureVisuals(_upwards(uv).numpy(), material=matt)
+        matt = PBRMaterial(baseColorTexture=image, metallicFactor=0.0, roughnessFactor=1.0)
+        visual = TextureVisuals(_upwards(uv).numpy(), material=matt)
     normals = vertex_normals(mesh.vertices, mesh.faces)[0, vertex]
     surface = trimesh.Trimesh(
         mesh.vertices[0, vertex].numpy(), faces.numpy(), vertex_normals=normals.numpy(), visual=visual, process=False
     )
-    exported: bytes = trimesh.Scene(surface).export(file_type="glb", include_normals=True)
+    exported = trimesh.Scene(surface).export(file_type="glb", include_normals=True)
+    assert isinstance(exported, bytes)  # other types of file would be text
     return exported
 
 

@@ -244,7 +244,9 @@ def _write_mp4(path: Path, frames: Iterator[Pixels], count: int, fps: float | in
 @contextlib.contextmanager
 def _encoder(path: Path, fps: float | int) -> Iterator[Any]:
     """imageio's writer, which is closed after errors too: else ffmpeg would go on when its place is taken away."""
-    with iio.imopen(path, "w", plugin="FFMPEG") as film:
+    # imageio's annotations name only some of its plugins.
+    opened: Any = iio.imopen(path, "w", plugin="FFMPEG")  # pyright: ignore[reportCallIssue, reportArgumentType]
+    with opened as film:
         writer = film.legacy_get_writer(
             fps=fps,
             codec="libx264",

@@ -42,7 +42,8 @@ class Mesh:
         check_float("vertices", self.vertices, "batch vertices 3")
         check_faces("faces", self.faces, "vertices", self.vertices.shape[1])
         if self.uv is None and (self.uv_faces is not None or self.texture is not None):
-            given = "uv_faces" if self.uv_faces is not None else f"a texture {list(self.texture.shape)}"
+            texture = None if self.uv_faces is not None else self.texture
+            given = "uv_faces" if texture is None else f"a texture {list(texture.shape)}"
             raise ShapeError(f"{given} needs uv [uvs, 2], got None; give texture coordinates or leave the texture out")
         if self.uv is not None:
             self._check_uv(self.uv)

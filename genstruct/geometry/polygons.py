@@ -137,4 +137,4 @@ def _blocked(
         along, away = end - begin, points - begin
         inside &= along[..., 0] * away[..., 1] - along[..., 1] * away[..., 0] >= -ROUNDING
         inside &= (away != 0).any(-1)
-    return np.asarray(inside.any(1))
+    return np.any(inside, 1)

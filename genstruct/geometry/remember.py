@@ -6,7 +6,7 @@ again, nor a CUDA device be waited for.
 
 from collections.abc import Callable
 from functools import wraps
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import ref
 
 from torch import Tensor
@@ -27,7 +27,8 @@ def remembered(function: Callable[..., Result]) -> Callable[..., Result]:
         if any(tensor.is_inference() for tensor in (first, *others)):  # these keep no count of their changes
             return function(first, *others)
         state = [first._version, *((id(tensor), tensor._version) for tensor in others)]
-        known, alive, result = results.get(first, (None, (), None))
+        entry: Any = results.get(first, (None, (), None))
+        known, alive, result = entry
         if known != state or any(reference() is None for reference in alive):  # numbers of the dead are given again
             result = function(first, *others)
             results[first] = (state, [ref(tensor) for tensor in others], result)

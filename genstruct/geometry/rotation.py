@@ -54,7 +54,8 @@ def from_six(columns: Float[Tensor, "*batch 6"]) -> Float[Tensor, "*batch 3 3"]:
     pair = columns.unflatten(-1, (2, 3))
     longest = pair.detach().abs().amax(-1, keepdim=True)  # squares of long columns would be infinite, of short ones 0
     pair = pair / torch.where(longest > 0, longest, 1)
-    return roma.special_gramschmidt(pair.mT, epsilon=1e-12)
+    # roma has no annotations, and its default of 0 does not mean that only whole numbers will do.
+    return roma.special_gramschmidt(pair.mT, epsilon=1e-12)  # pyright: ignore[reportArgumentType]
 
 
 def to_six(rotation: Float[Tensor, "*batch 3 3"]) -> Float[Tensor, "*batch 6"]:

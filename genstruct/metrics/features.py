@@ -25,7 +25,7 @@ from genstruct.errors import CheckpointError, ConfigError
 RANDOM_SEED = 20190529
 """Of the filters of `random-conv`. Changing it changes every score."""
 RANDOM_SIZE = 64
-RESNETS = {  # blocks of each stage, and whether they are bottlenecks
+RESNETS: dict[tuple[tuple[int, ...], bool], str] = {  # blocks of each stage, and whether they are bottlenecks
     ((2, 2, 2, 2), False): "resnet18",
     ((3, 4, 6, 3), False): "resnet34",
     ((3, 4, 6, 3), True): "resnet50",
@@ -85,6 +85,9 @@ class RandomFilters(nn.Module):
 
 class Normalized(nn.Module):
     """A torchvision network without its classifier, fed as ImageNet networks are."""
+
+    mean: Tensor
+    std: Tensor
 
     def __init__(self, body: nn.Module) -> None:
         super().__init__()

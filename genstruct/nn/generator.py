@@ -119,6 +119,7 @@ class Synthesis(nn.Module):
         for number, (resolution, level) in enumerate(self.levels.items()):
             if int(resolution) > size:
                 break
+            assert isinstance(level, Level)
             x = level(x, styles[number + 1], noise[1 + 2 * number : 3 + 2 * number])
             picture = upsample(picture) + level.added(x, styles[number + 1])
         return picture

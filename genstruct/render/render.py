@@ -191,7 +191,7 @@ def _surface(
         uv = interpolate(v, mesh.uv[None].to(v.dtype), mesh.faces, fragments, _uv_faces(mesh), backend)
         level = _level(mesh, v, fragments, look)
         color = sample_texture(mesh.texture, uv, fragments, level, look.wrap, backend)
-    return color if look.light is None else shade(color, normal, look.light), normal
+    return color if look.light is None or normal is None else shade(color, normal, look.light), normal
 
 
 def _normals(mesh: Mesh, v: Tensor) -> Tensor:

@@ -97,8 +97,8 @@ def _directional(normal: Tensor, light: DirectionalLight) -> Tensor:
 
 def _harmonic(normal: Tensor, light: HarmonicLight) -> Tensor:
     terms = zip(harmonics(normal).unbind(1), light.coefficients.unbind(1), strict=True)
-    received = sum(term[:, None] * coefficient[:, :, None, None] for term, coefficient in terms)
-    return received.clamp(min=0)
+    shares = (term[:, None] * coefficient[:, :, None, None] for term, coefficient in terms)
+    return sum(shares, normal.new_zeros(())).clamp(min=0)
 
 
 def harmonics(normal: Float[Tensor, "batch 3 height width"]) -> Float[Tensor, "batch 9 height width"]:

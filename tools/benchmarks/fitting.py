@@ -226,6 +226,7 @@ def _fit_vertices(
     """Fit what `moved` adds to the vertices; the texture too if it is not that of the task's mesh."""
     camera = around(task.size, task.views)
     wanted = pictures(task.mesh, camera, task.size, kind)
+    assert start.texture is not None
     texture = start.texture.clone().requires_grad_()
     learn = kind == "colors" and start.texture is not task.mesh.texture
 

@@ -8,9 +8,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from genstruct.data.meshes.read import read_mesh
 from genstruct.geometry.camera import Camera
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import icosphere
+from genstruct.render.backends import Backend
 from genstruct.render.render import Silhouette, render
 
 FINE = 16
@@ -46,6 +48,7 @@ def two_spheres(apart: float = 1.0, subdivisions: int = 3) -> Scene:
     vertices = ball.vertices[0] * 0.5
     front = vertices * 0.8 + torch.tensor([0.25, 0.1, apart])
     scene = _scene(torch.cat([vertices, front]), torch.cat([ball.faces, ball.faces + len(vertices)]))
+    assert scene.mesh.uv is not None
     moves = (torch.arange(2 * len(vertices)) >= len(vertices)).float()
     shifted = torch.cat([scene.mesh.uv[: len(vertices)], scene.mesh.uv[len(vertices) :].roll(1, 1)])  # other colours
     return Scene(replace(scene.mesh, uv=shifted), moves)
@@ -53,14 +56,8 @@ def two_spheres(apart: float = 1.0, subdivisions: int = 3) -> Scene:
 
 def from_file(path: Path) -> Scene:
     """A mesh file, painted."""
-    import trimesh
-
-    loaded = trimesh.load(path, force="mesh", process=False)
-    vertices = torch.tensor(loaded.vertices, dtype=torch.float32)
-    middle = (vertices.amax(0) + vertices.amin(0)) / 2
-    vertices = (vertices - middle) / (vertices - middle).norm(dim=1).max()
-    vertices, number = vertices.unique(dim=0, return_inverse=True)  # files repeat vertices along seams
-    return _scene(vertices, number[torch.tensor(loaded.faces, dtype=torch.int64)])
+    mesh = read_mesh(path, largest_texture=1)
+    return _scene(mesh.vertices[0], mesh.faces)
 
 
 def _scene(vertices: Tensor, faces: Tensor) -> Scene:
@@ -123,7 +120,12 @@ def _fine(scene: Scene, parameters: Tensor, camera: Camera, size: int) -> Tensor
 
 
 def gradient(
-    scene: Scene, camera: Camera, size: int, silhouette: Silhouette = "edges", samples: int = 1, backend: str = "auto"
+    scene: Scene,
+    camera: Camera,
+    size: int,
+    silhouette: Silhouette = "edges",
+    samples: int = 1,
+    backend: Backend = "auto",
 ) -> Tensor:
     """Gradients [views, fields, 4] of the picture weighted by each of `fields`."""
     parameters = torch.zeros(len(camera), 4, requires_grad=True)

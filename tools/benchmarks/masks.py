@@ -57,8 +57,9 @@ def resident() -> float:
     From /proc where there is one: getrusage on Linux also counts the process that started this one.
     """
     status = Path("/proc/self/status")
-    if status.exists():
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status.read_text())[1]) / 1024
+    found = re.search(r"VmHWM:\s+(\d+) kB", status.read_text()) if status.exists() else None
+    if found is not None:
+        return int(found[1]) / 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on a Mac
 
 
@@ -73,4 +74,5 @@ def peak(device: str) -> float:
 
 if __name__ == "__main__":
     weights, *numbers, device, started = sys.argv[1:]
-    print(json.dumps(child(weights, *map(int, numbers), device, float(started))))
+    side, batch, repeats, threads = map(int, numbers)
+    print(json.dumps(child(weights, side, batch, repeats, threads, device, float(started))))

@@ -7,6 +7,7 @@ package of its own name; DRTK (MIT) is built from its source, of which the CPU k
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
@@ -108,7 +109,7 @@ def pytorch3d_soft(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int, layer
 
 def drtk(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
     """DRTK's chain as its documentation gives it: hard silhouettes, with gradients from its edge estimator."""
-    from drtk import edge_grad_estimator, interpolate, rasterize, render
+    package = import_module("drtk")
 
     faces, uv_faces = faces.int(), uv_faces.int()
     corner = torch.tensor([0.5, 0.5, 0.0], device=uv.device)  # its first pixel has its centre at (0, 0)
@@ -116,11 +117,11 @@ def drtk(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
 
     def draw(v: Tensor, textures: Tensor) -> Tensor:
         v = v - corner
-        index = rasterize(v, faces, size, size)
-        _, weights = render(v, faces, index)
-        seen = interpolate(places.expand(len(v), -1, -1), uv_faces, index, weights).permute(0, 2, 3, 1)
+        index = package.rasterize(v, faces, size, size)
+        _, weights = package.render(v, faces, index)
+        seen = package.interpolate(places.expand(len(v), -1, -1), uv_faces, index, weights).permute(0, 2, 3, 1)
         color = F.grid_sample(textures, seen, padding_mode="border", align_corners=False) * (index >= 0)[:, None]
-        return edge_grad_estimator(v, faces, weights, color, index)
+        return package.edge_grad_estimator(v, faces, weights, color, index)
 
     return draw
 
@@ -134,11 +135,10 @@ def deodr(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from deodr.differentiable_renderer import Scene2D
-        from deodr.triangulated_mesh import TriMeshAdjacencies
+        renderer, meshes = import_module("deodr.differentiable_renderer"), import_module("deodr.triangulated_mesh")
 
     number = int(faces.max()) + 1
-    edges = TriMeshAdjacencies(faces.numpy(), clockwise=False, nb_vertices=number)
+    edges = meshes.TriMeshAdjacencies(faces.numpy(), clockwise=False, nb_vertices=number)
     lit = torch.ones(number, dtype=torch.float64).numpy()
     every = torch.ones(len(faces), dtype=torch.bool).numpy()
     colors, black = (torch.zeros(count, dtype=torch.float64).numpy() for count in ((number, 3), (3,)))
@@ -149,25 +149,26 @@ def deodr(faces: Tensor, uv: Tensor, uv_faces: Tensor, size: int) -> Draw:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # numpy's, of cross products in a plane
             outline = edges.edge_on_silhouette(place)
-        return Scene2D(
+        return renderer.Scene2D(
             *indices, place, depth, every, texels, lit, colors, every, outline, size, size, 3, texture.numpy(),
             background_color=black, backface_culling=True, integer_pixel_centers=False,
         )  # fmt: skip
 
     class Picture(Function):
         @staticmethod
-        def forward(context: Any, v: Tensor, textures: Tensor) -> Tensor:
+        def forward(ctx: Any, v: Tensor, textures: Tensor) -> Tensor:
             texels = (uv.double() * v.new_tensor(textures.shape[:1:-1]) - 0.5).numpy()  # first centre at (0, 0)
-            context.scenes = [scene(*pair, texels) for pair in zip(v, textures.permute(0, 2, 3, 1), strict=True)]
-            drawn = [torch.from_numpy(each.render()[0]) for each in context.scenes]
+            ctx.scenes = [scene(*pair, texels) for pair in zip(v, textures.permute(0, 2, 3, 1), strict=True)]
+            drawn = [torch.from_numpy(each.render()[0]) for each in ctx.scenes]
             return torch.stack(drawn).permute(0, 3, 1, 2)
 
         @staticmethod
-        def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
-            for each, wanted in zip(context.scenes, gradient.permute(0, 2, 3, 1).contiguous(), strict=True):
+        def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
+            (gradient,) = gradients
+            for each, wanted in zip(ctx.scenes, gradient.permute(0, 2, 3, 1).contiguous(), strict=True):
                 each.render_backward(wanted.numpy(), make_copies=False)
-            places = torch.stack([torch.from_numpy(each.ij_b) for each in context.scenes])
-            textures = torch.stack([torch.from_numpy(each.texture_b) for each in context.scenes])
+            places = torch.stack([torch.from_numpy(each.ij_b) for each in ctx.scenes])
+            textures = torch.stack([torch.from_numpy(each.texture_b) for each in ctx.scenes])
             return F.pad(places, (0, 1)), textures.permute(0, 3, 1, 2)
 
     return Picture.apply

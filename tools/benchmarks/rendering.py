@@ -20,6 +20,7 @@ from genstruct.geometry.camera import Camera
 from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import icosphere, octahedral_sphere, sheet
 from genstruct.render.antialias import antialias_silhouettes
+from genstruct.render.backends import Backend
 from genstruct.render.interpolate import interpolate
 from genstruct.render.project import project
 from genstruct.render.rasterize import rasterize
@@ -45,6 +46,12 @@ class Task:
     textures: Tensor
     mesh: Mesh
     size: int
+
+    @property
+    def uv(self) -> Tensor:
+        """Texture coordinates, which every mesh of a task has."""
+        assert self.mesh.uv is not None
+        return self.mesh.uv
 
 
 def make_task(name: str, size: int, batch: int, device: str = "cpu") -> Task:
@@ -72,7 +79,7 @@ def _bumpy_sheet() -> Mesh:
     return Mesh(torch.stack([x, y, depth], -1), mesh.faces, mesh.uv, mesh.uv_faces)
 
 
-def ours(task: Task, backend: str = "auto", cull: Literal["none", "back"] = "none") -> peers.Draw:
+def ours(task: Task, backend: Backend = "auto", cull: Literal["none", "back"] = "none") -> peers.Draw:
     """Our picture with silhouettes, over black."""
     mesh = task.mesh
     edges = topology(mesh.faces)
@@ -80,7 +87,7 @@ def ours(task: Task, backend: str = "auto", cull: Literal["none", "back"] = "non
 
     def draw(v: Tensor, textures: Tensor) -> Tensor:
         fragments = rasterize(v, mesh.faces, (task.size, task.size), cull, backend=backend)
-        uv = interpolate(v, mesh.uv[None], mesh.faces, fragments, uv_faces, backend)
+        uv = interpolate(v, task.uv[None], mesh.faces, fragments, uv_faces, backend)
         color = sample_texture(textures, uv, fragments, backend=backend)
         return antialias_silhouettes(color, v, mesh.faces, edges, fragments, backend)
 
@@ -90,7 +97,7 @@ def ours(task: Task, backend: str = "auto", cull: Literal["none", "back"] = "non
 def rivals(task: Task, names: Sequence[str], soft: bool = False) -> dict[str, peers.Draw]:
     """The peers of `names`, which must be installed; deodr has no CUDA and is left out there."""
     uv_faces = task.mesh.faces if task.mesh.uv_faces is None else task.mesh.uv_faces
-    given = task.mesh.faces, task.mesh.uv, uv_faces, task.size
+    given = task.mesh.faces, task.uv, uv_faces, task.size
     make = {"pytorch3d": peers.pytorch3d_hard, "drtk": peers.drtk, "deodr": peers.deodr}
     found = {name: make[name](*given) for name in names if not (name == "deodr" and task.v.is_cuda)}
     if soft and "pytorch3d" in names:
@@ -135,7 +142,7 @@ def _cuda_seconds(work: Callable[[], object]) -> float:
 
 
 def compare(
-    task: Task, others: Mapping[str, peers.Draw], rounds: int, slow_rounds: int, backends: Sequence[str]
+    task: Task, others: Mapping[str, peers.Draw], rounds: int, slow_rounds: int, backends: Sequence[Backend]
 ) -> dict[str, dict[str, float]]:
     """Median seconds of each renderer, in turn; slow ones (over 50 times ours) take part in fewer rounds."""
     draws = {"ours" if name == "auto" else f"ours, {name}": ours(task, name) for name in backends}

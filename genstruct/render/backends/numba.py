@@ -7,6 +7,7 @@ available: use the torch backend for those.
 import math
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Int32
 from torch import Tensor
@@ -48,6 +49,11 @@ def rasterize(
     return index, inverse_depth
 
 
+# By its annotation `once_differentiable` takes parameters their names, which the base class asks for; autograd passes
+# them by place.
+Gradients = tuple[Tensor | None, ...]
+
+
 class _Interpolate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, attributes: Tensor, faces: Tensor, attribute_faces: Tensor, fragments: Fragments):
@@ -66,7 +72,7 @@ class _Interpolate(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:  # pyright: ignore[reportIncompatibleMethodOverride]
         v, attributes, faces, attribute_faces, index = ctx.saved_tensors
         wants = ctx.needs_input_grad[:2]
         to_v = _zeros(v, wants[0], v.shape)
@@ -98,7 +104,7 @@ class _SampleTexture(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:  # pyright: ignore[reportIncompatibleMethodOverride]
         texture, uv, index = ctx.saved_tensors
         wants = ctx.needs_input_grad[:2]
         to_texture = _zeros(uv, wants[0], (len(uv), *texture.shape[1:]))
@@ -131,7 +137,7 @@ class _Antialias(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:  # pyright: ignore[reportIncompatibleMethodOverride]
         *before, load, out = ctx.saved_tensors
         v = before[0]
         wants_v = ctx.needs_input_grad[1]
@@ -165,7 +171,7 @@ def find_crossings(
         where, count = v.new_empty((len(v), capacity, 5), dtype=torch.int32), v.new_empty(len(v), dtype=torch.int64)
         results = _arrays(where, count)
 
-        def work(first: int, last: int, results: list = results) -> None:
+        def work(first: int, last: int, results: list[np.ndarray] = results) -> None:
             silhouette_kernels.find(*arrays[0], topology.parts, *arrays[1], *settings, *results, first, last)
 
         spread(work, len(v))
@@ -175,7 +181,7 @@ def find_crossings(
         capacity = most
 
 
-def _arrays(*tensors: Tensor) -> list:
+def _arrays(*tensors: Tensor) -> list[np.ndarray]:
     """The same memory as contiguous numpy arrays."""
     return [tensor.detach().contiguous().numpy() for tensor in tensors]
 

@@ -131,7 +131,18 @@ def overhang(
     return w.index_put((plane.nonzero()[:, 0],), here / (here + there) - 0.5)
 
 
-def _gaps(v, faces, image, first, second, x, y, x2, y2, orthographic: bool) -> tuple[Tensor, Tensor]:
+def _gaps(
+    v: Float[Tensor, "batch vertices 3"],
+    faces: Int[Tensor, "lists faces 3"],
+    image: Int[Tensor, " n"],
+    first: Int[Tensor, " n"],
+    second: Int[Tensor, " n"],
+    x: Float[Tensor, " n"],
+    y: Float[Tensor, " n"],
+    x2: Float[Tensor, " n"],
+    y2: Float[Tensor, " n"],
+    orthographic: bool,
+) -> tuple[Float[Tensor, " n"], Float[Tensor, " n"]]:
     """How much nearer the first plane is at (x, y), and the second at (x2, y2)."""
     one = v[image[:, None], triangle.pick(faces, image, first)]
     two = v[image[:, None], triangle.pick(faces, image, second)]
@@ -158,7 +169,9 @@ def find_crossings(
     return Crossings(*(torch.cat(columns) for columns in zip(kept, met, strict=True)))
 
 
-def _silhouette_edges(v, faces, topology: Topology, fragments: Fragments) -> tuple[Tensor, Tensor, Tensor]:
+def _silhouette_edges(
+    v: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "lists faces 3"], topology: Topology, fragments: Fragments
+) -> tuple[Int[Tensor, " n"], Int[Tensor, " n"], Int[Tensor, " n"]]:
     """Image, edge and side of the edges whose drawn triangles all lie on one side."""
     turn = triangle.drawn_orientation(triangle.corners(v, faces), fragments.cull, fragments.near).sign().long()
     edges = topology.edges.shape[1]
@@ -178,7 +191,13 @@ def _silhouette_edges(v, faces, topology: Topology, fragments: Fragments) -> tup
 
 
 def _visit(
-    v, topology: Topology, image: Tensor, edge: Tensor, side: Tensor, fragments: Fragments, across: bool
+    v: Float[Tensor, "batch vertices 3"],
+    topology: Topology,
+    image: Int[Tensor, " n"],
+    edge: Int[Tensor, " n"],
+    side: Int[Tensor, " n"],
+    fragments: Fragments,
+    across: bool,
 ) -> _Visits:
     """All crossings of edges with the lines of pixel centres in which they count (`across`: the other lines) whose two
     pixels lie in the image."""
@@ -207,7 +226,9 @@ def _visit(
     return _select(visits, (position >= 0) & (position < others - 1))
 
 
-def _visible(v, faces, visits: _Visits, fragments: Fragments) -> Bool[Tensor, " n"]:
+def _visible(
+    v: Float[Tensor, "batch vertices 3"], faces: Int[Tensor, "lists faces 3"], visits: _Visits, fragments: Fragments
+) -> Bool[Tensor, " n"]:
     """Whether the inner pixel shows the edge's surface (or one before it) and the outer pixel one behind it."""
     inner, outer = _pair(visits, fragments.size[1])
     index, inverse = fragments.index.flatten(1), fragments.inverse_depth.flatten(1)
@@ -272,7 +293,13 @@ def _best(group: Int[Tensor, " n"], value: Float[Tensor, " n"], tie: Int[Tensor,
     return top[tie[top] == first[group[top]]]
 
 
-def _meetings(v, faces, topology: Topology, fragments: Fragments, found: Crossings) -> Crossings:
+def _meetings(
+    v: Float[Tensor, "batch vertices 3"],
+    faces: Int[Tensor, "lists faces 3"],
+    topology: Topology,
+    fragments: Fragments,
+    found: Crossings,
+) -> Crossings:
     """Pairs of pixels between which two parts pass through each other, where no edge was found."""
     height, width = fragments.size
     numbers = torch.arange(height * width, device=v.device).view(height, width)

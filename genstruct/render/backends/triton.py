@@ -68,6 +68,11 @@ def _pixels(fragments: Fragments) -> tuple[int, tuple[int, int]]:
     return pixels, (blocks(pixels), len(fragments.index))
 
 
+# By its annotation `once_differentiable` takes parameters their names, which the base class asks for; autograd passes
+# them by place.
+Gradients = tuple[Tensor | None, ...]
+
+
 class _Interpolate(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, attributes: Tensor, faces: Tensor, attribute_faces: Tensor, fragments: Fragments):
@@ -88,7 +93,7 @@ class _Interpolate(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:  # pyright: ignore[reportIncompatibleMethodOverride]
         v, attributes, *_ = ctx.saved_tensors
         wants = ctx.needs_input_grad[:2]
         to_v, to_attributes = torch.zeros_like(v), torch.zeros_like(attributes)
@@ -115,7 +120,7 @@ class _SampleTexture(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:  # pyright: ignore[reportIncompatibleMethodOverride]
         texture, uv, _ = ctx.saved_tensors
         wants = ctx.needs_input_grad[:2]
         to_texture, to_uv = torch.zeros_like(texture), torch.zeros_like(uv)
@@ -143,7 +148,7 @@ class _Antialias(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, gradient: Tensor):
+    def backward(ctx: Any, gradient: Tensor) -> Gradients:  # pyright: ignore[reportIncompatibleMethodOverride]
         image, v, faces, codes, overhangs, load, out = ctx.saved_tensors
         topology, fragments, gradient = ctx.topology, ctx.fragments, gradient.contiguous()
         pixels, grid = _pixels(fragments)

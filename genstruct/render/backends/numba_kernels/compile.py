@@ -4,13 +4,14 @@ import inspect
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import numba
 import numpy as np
 import torch
 
 
-def kernel(function: Callable) -> Callable:
+def kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compile on first call, for each type of arguments, and keep the machine code beside the source.
 
     Without fast-math: sums are then never reordered or fused, so that results equal those of the torch backend. In
@@ -27,7 +28,7 @@ def kernel(function: Callable) -> Callable:
         return numba.njit(nogil=True, error_model="numpy")(plain)
 
 
-def helper(function: Callable) -> Callable:
+def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """A function that only kernels call; it becomes part of their code."""
     return numba.njit(error_model="numpy", forceinline=True)(inspect.unwrap(function))
 

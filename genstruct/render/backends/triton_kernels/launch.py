@@ -13,7 +13,7 @@ LANES = 128
 """Lanes of a program: pixels, edges or triangles that are worked on together."""
 
 
-def kernel(function: Callable) -> Any:
+def kernel(function: Callable[..., Any]) -> Any:
     """Compile on first launch, for each type of arguments. Helpers that only kernels call are made the same way.
 
     Written so that the interpreter runs them too: `while` over whole numbers known only at run time (numpy >= 2.4
