@@ -22,7 +22,7 @@ from genstruct.segmentation.layered import Latents, LayeredGenerator, Scene
 from genstruct.segmentation.learning_config import InvertConfig, check_widths
 from genstruct.train.method import Kept, Phase, Step, Update
 from genstruct.train.optimizer_config import AdamSettings, OptimizerSettings
-from genstruct.train.randomness import Draws
+from genstruct.train.randomness import Draws, seeded
 from genstruct.train.schedules import linear, warm_up_cosine
 
 
@@ -144,8 +144,7 @@ class Inversion:
         self.generator = generator.eval().requires_grad_(False)
         self.discriminator = None if discriminator is None else discriminator.eval().requires_grad_(False)
         self.config = config
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             encoder = style_encoder(size, config.widths, generator)
         encoder.measure(generator)
         self.networks = nn.ModuleDict({"encoder": encoder})

@@ -25,6 +25,7 @@ from genstruct.segmentation.layered import LayeredGenerator, Mixing, Scene, fadi
 from genstruct.train import schedules
 from genstruct.train.method import Kept, Phase, Step, Update
 from genstruct.train.optimizer_config import AdamSettings, OptimizerSettings
+from genstruct.train.randomness import seeded
 
 
 class PerturbedSegmentation:
@@ -35,8 +36,7 @@ class PerturbedSegmentation:
     def __init__(self, config: PerturbedConfig, seed: int = 0) -> None:
         self.config = config
         generator, objective = config.generator, config.objective
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+        with seeded(seed):
             widths = dict(zip(generator.sizes, generator.discriminator_widths, strict=False))
             self.networks = nn.ModuleDict(
                 {

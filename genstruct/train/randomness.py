@@ -6,6 +6,8 @@ its own rows. (The design note proposed a generator per rank; rows of a global d
 """
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -22,6 +24,14 @@ def generator_for(*address: int | str, device: torch.device | str = "cpu") -> to
     """
     digest = hashlib.blake2s("/".join(map(str, address)).encode()).digest()
     return torch.Generator(device).manual_seed(int.from_bytes(digest[:7], "big"))
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """First weights made in the block depend on `seed` alone; torch's own stream is as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import pytest
 import torch
 from safetensors.torch import load, save
 from tiny_perturbed import GENERATOR, TRAIN, photos, step_at
-from tiny_training import weights
 
 from genstruct.data.batches import Batches
 from genstruct.errors import CheckpointError, ConfigError
@@ -121,16 +120,6 @@ def test_the_encoder_learns_codes_and_reconstructions(tmp_path, generator):
     run.run()
     after = errors()
     assert after[0] < 0.9 * before[0] and after[1] < 0.9 * before[1]
-
-
-def test_stopping_and_resuming_repeats_the_uninterrupted_run_bit_for_bit(tmp_path, generator):
-    whole = trainer(tmp_path / "whole", generator)
-    whole.run()
-    trainer(tmp_path / "parts", generator).run(until_images=24)
-    rest = trainer(tmp_path / "parts", generator)
-    rest.run()
-    for name, tensor in weights(whole).items():
-        assert torch.equal(tensor, weights(rest)[name]), name
 
 
 def test_only_the_encoder_learns(generator):

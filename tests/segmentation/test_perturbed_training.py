@@ -1,16 +1,11 @@
-"""Training by the perturbed objective: exact resume, ranks, and no alarm before layers can have formed."""
-
-from pathlib import Path
+"""Training by the perturbed objective: exact resume about growth, and no alarm before layers can have formed."""
 
 import pytest
 import torch
-from processes import on_two_ranks
-from tiny_perturbed import published, settings, step_at, trainer
+from tiny_perturbed import settings, step_at, trainer
 from tiny_training import weights
 
 from genstruct.segmentation.perturbed import PerturbedSegmentation
-
-SCRIPT = Path(__file__).with_name("tiny_perturbed.py")
 
 
 def assert_same(a, b):
@@ -32,35 +27,6 @@ def test_stopping_and_resuming_repeats_the_uninterrupted_run_bit_for_bit(tmp_pat
     rest = trainer(tmp_path)
     assert rest.run().images == 80
     assert_same(whole, weights(rest))
-
-
-def test_the_published_order_of_updates_resumes_exactly_too(tmp_path):
-    paper = settings(updates="alternating", adversarial="wasserstein")
-    one = trainer(tmp_path / "one", paper)
-    one.run()
-    trainer(tmp_path / "two", paper).run(until_images=40)
-    two = trainer(tmp_path / "two", paper)
-    two.run()
-    assert_same(weights(one), weights(two))
-
-
-def test_two_ranks_equal_one_rank_with_twice_the_batch(tmp_path):
-    # Six steps of 8 images: four at 8 px, two at 16 px, with penalties at steps 0 and 3.
-    on_two_ranks(SCRIPT, tmp_path / "two", 48)
-    one = trainer(tmp_path / "one")
-    one.run(until_images=48)
-    torch.testing.assert_close(weights(trainer(tmp_path / "two")), weights(one), atol=1e-5, rtol=0)
-
-
-def test_with_the_published_parts_runs_resume_exactly_too(tmp_path):
-    one = trainer(tmp_path / "one", published())
-    one.run(until_images=48)
-    for stop in (24, 48):
-        again = trainer(tmp_path / "again", published())
-        again.run(until_images=stop)
-    assert_same(weights(one), weights(again))
-    strengths = [p for name, p in one.method.networks["generator"].named_parameters() if "strength" in name]
-    assert len(strengths) == 10 and all(strength.abs().max() > 0 for strength in strengths)  # noise is in use
 
 
 def test_levels_grow_in_when_their_time_has_come(tmp_path):

@@ -1,10 +1,5 @@
-"""The smallest perturbed segmentation, on pictures of noise: it grows from 8 to 16 px half-way, and learns nothing.
+"""The smallest perturbed segmentation, on pictures of noise: it grows from 8 to 16 px half-way, and learns nothing."""
 
-Run as a script it trains in a process of its own: `python tiny_perturbed.py OUT UNTIL_IMAGES`.
-"""
-
-import os
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +11,6 @@ from genstruct.data.batches import Batches
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, PerturbedConfig
 from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.train.config import TrainConfig
-from genstruct.train.distributed import current, joined
 from genstruct.train.method import Step
 from genstruct.train.randomness import Draws
 from genstruct.train.trainer import Trainer
@@ -85,14 +79,7 @@ def stirred(method, seed=0):
 
 
 def trainer(out, config=None, **train):
-    """A trainer of this rank's share."""
+    """A trainer."""
     settings_ = replace(TRAIN, **train)
-    ranks = current()
-    batches = Batches(photos(), settings_.batch, settings_.seed, "cpu", ranks.rank, ranks.world, prefetch=False)
+    batches = Batches(photos(), settings_.batch, settings_.seed, prefetch=False)
     return Trainer(PerturbedSegmentation(config or settings()), batches, settings_, Path(out))
-
-
-if __name__ == "__main__":
-    with joined():
-        trainer(sys.argv[1]).run(int(sys.argv[2]))
-    os._exit(0)  # all is done and saved; threads of gloo now and then abort the interpreter's own exit (torch)

@@ -19,7 +19,7 @@ from genstruct.train.config import TrainConfig
 from genstruct.train.distributed import current, joined
 from genstruct.train.method import Kept, Phase, Step, Update
 from genstruct.train.optimizer_config import AdamSettings, AdamWSettings
-from genstruct.train.randomness import generator_for
+from genstruct.train.randomness import generator_for, seeded
 from genstruct.train.report import Progress
 from genstruct.train.trainer import Trainer
 
@@ -65,8 +65,7 @@ class TinyGan:
     averaged = ("generator",)
 
     def __init__(self, seed: int = 5, break_when: Callable[[Step], bool] = lambda _: False) -> None:
-        with torch.random.fork_rng():
-            torch.manual_seed(seed)
+        with seeded(seed):
             critic = nn.Sequential(nn.Conv2d(3, 4, 3, stride=2), nn.SiLU(), nn.Flatten(), nn.Linear(36, 1))
             self.networks = nn.ModuleDict({"generator": Generator(), "critic": critic})
         self.optimizers = {"generator": AdamSettings(lr=1e-3), "critic": AdamWSettings(lr=2e-3, weight_decay=0.01)}
