@@ -54,10 +54,10 @@ def rows(args: argparse.Namespace, out: Path) -> "dict[str, dict[str, MaskReport
         reports[row] = {}
         for name, place in sets.items():
             folder, start = out / row / name, time.perf_counter()
-            truths = usable(place)[: args.limit]
-            for item in truths:
-                write_png(folder / f"{item.keys[0]}.png", to_uint8(torch.from_numpy(predict(item))))
-            seconds = (time.perf_counter() - start) / max(len(truths), 1)
+            items = usable(place)[: args.limit]
+            for item in items:
+                write_png((folder / item.name).with_suffix(".png"), to_uint8(torch.from_numpy(predict(item))))
+            seconds = (time.perf_counter() - start) / max(len(items), 1)
             reports[row][name] = score_mask_folder(folder, place, limit=args.limit)
             print(f"{row} on {name}: {1000 * seconds:.0f} ms an image", file=sys.stderr)
     return reports

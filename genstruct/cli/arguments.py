@@ -1,6 +1,12 @@
-"""Kinds of numbers that options take; argparse shows their messages."""
+"""Kinds of numbers and places that options take; argparse shows their messages."""
 
 import argparse
+from pathlib import Path
+
+
+def place(text: str) -> Path:
+    """A path, `~` for the home folder also where the shell leaves it (`--out=~/x`)."""
+    return Path(text).expanduser()
 
 
 def positive(text: str) -> int:

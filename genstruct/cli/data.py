@@ -2,13 +2,11 @@
 
 import argparse
 import json
-import warnings
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genstruct.cli.arguments import positive
+from genstruct.cli.arguments import place, positive
 from genstruct.cli.printable import printable
 from genstruct.cli.progress import progress_bar
 
@@ -31,15 +29,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "images",
-        help="folder, image, .zip, .tar or shards ('s-{000..031}.tar'), LSUN folder, torchvision:NAME,key=value",
+        nargs="+",
+        help="folder, images, .zip, .tar or shards ('s-{000..031}.tar'), LSUN folder, torchvision:NAME,key=value; "
+        "several become one set",
     )
     parser.add_argument("--json", action="store_true", help="print the summary as JSON, with complete lists")
-    parser.add_argument("--mean", type=Path, metavar="PNG", help="write the mean picture there")
+    parser.add_argument("--mean", type=place, metavar="PNG", help="write the mean picture there")
     parser.add_argument("--workers", type=positive, help="decoding threads (number of processors)")
     parser.add_argument("--max-megapixels", type=positive, default=200, help="refuse larger pictures (200)")
     parser.add_argument("--download", action="store_true", help="let torchvision download a set that is not there yet")
     packing = parser.add_argument_group("packing")
-    packing.add_argument("--pack", type=Path, metavar="OUT", help="also pack squares into this folder, for training")
+    packing.add_argument("--pack", type=place, metavar="OUT", help="also pack squares into this folder, for training")
     packing.add_argument("--size", type=positive, default=128, help="width and height of the squares, pixels (128)")
     packing.add_argument(
         "--crop",
@@ -55,12 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Print the summary, pack if asked to. Status 0: all can be read; 1: some cannot or were left out; 2: none can."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")  # remarks on broken EXIF blocks and the like, file by file
-        return _run(args)
-
-
-def _run(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from genstruct.data.sources import open_source
@@ -168,5 +162,6 @@ def _as_json(summary: "Summary", report: "PackReport | None") -> dict[str, objec
             "reused": report.reused,
             "enlarged": report.enlarged,
             "skipped": dict(report.skipped),
+            "notes": report.notes,
         }
     return content

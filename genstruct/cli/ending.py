@@ -1,6 +1,7 @@
 """How a program ends: a mistake in the input and a signal are one line on standard error and a status."""
 
 import functools
+import io
 import os
 import signal
 import sys
@@ -34,6 +35,7 @@ def ending(name: str, advice: str = "", debug: bool = False) -> Callable[[Callab
     def decorate(main: Callable[P, int]) -> Callable[P, int]:
         @functools.wraps(main)
         def ended(*args: P.args, **options: P.kwargs) -> int:
+            _escape_what_cannot_be_written()
             with _latest_signal() as latest, interrupted_by_signals():
                 try:
                     status = main(*args, **options)
@@ -50,6 +52,13 @@ def ending(name: str, advice: str = "", debug: bool = False) -> Callable[[Callab
         return ended
 
     return decorate
+
+
+def _escape_what_cannot_be_written() -> None:
+    """Letters that the output's encoding has not (names of photos) become escapes instead of a traceback."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def one_line(error: BaseException) -> str:

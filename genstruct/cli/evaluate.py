@@ -3,17 +3,18 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genstruct.cli.arguments import fraction, positive
+from genstruct.cli.arguments import fraction, place, positive
 from genstruct.cli.printable import printable
 
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from genstruct.data.source import Failure
     from genstruct.metrics.evaluation import MaskReport, SampleReport
-    from genstruct.metrics.folders import Failure
 
 LABELS = {
     "iou": "IoU, mean over images",
@@ -51,10 +52,17 @@ def run(args: argparse.Namespace) -> int:
 def _add_masks(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Match predictions to truth by relative path (suffix ignored), else by a stem that occurs once, and score them "
-        "at the truth's resolution. A true mask is object above 127."
+        "at the truth's resolution. A true mask is object above 127; no mask (photo, class numbers) is scored."
     )
-    parser.add_argument("--pred", type=Path, required=True, help="folder of 8-bit grey masks named like the images")
-    parser.add_argument("--truth", type=Path, required=True, help="folder of masks, or metadata.jsonl, or its folder")
+    parser.add_argument(
+        "--pred",
+        required=True,
+        metavar="PLACE",
+        help="grey masks named like the images: a folder, .zip, .tar or shards",
+    )
+    parser.add_argument(
+        "--truth", required=True, metavar="PLACE", help="masks, or a set with a metadata.jsonl (or that file): likewise"
+    )
     parser.add_argument("--threshold", type=fraction, default=0.5, help="a prediction above it is object (0.5)")
     parser.add_argument("--resize", action="store_true", help="resize predictions of another size, not refuse them")
     parser.add_argument("--bootstrap", type=_count, default=1000, help="resamples for the intervals, 0 for none (1000)")
@@ -71,8 +79,8 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
 
 def _add_samples(parser: argparse.ArgumentParser) -> None:
     parser.description = "Kernel inception distance with a named feature network; nothing is downloaded."
-    parser.add_argument("--samples", type=Path, required=True, help="folder of generated images")
-    parser.add_argument("--real", type=Path, required=True, help="folder of real images")
+    parser.add_argument("--samples", required=True, metavar="PLACE", help="generated images: a folder, .zip, .tar, ...")
+    parser.add_argument("--real", required=True, metavar="PLACE", help="real images: likewise")
     parser.add_argument(
         "--features",
         default="random-conv",
@@ -91,8 +99,10 @@ def _add_offset(parser: argparse.ArgumentParser) -> None:
         "Write a version of a labelled set in which objects lie off-centre: random crops of 75 to 87.5 percent of the "
         "side, placed uniformly among those that keep at least 90 percent of the object."
     )
-    parser.add_argument("--truth", type=Path, required=True, help="metadata.jsonl of the set, or its folder")
-    parser.add_argument("--out", type=Path, required=True, help="folder to write; must be empty or new")
+    parser.add_argument(
+        "--truth", required=True, metavar="PLACE", help="set with a metadata.jsonl: a folder, .zip, .tar"
+    )
+    parser.add_argument("--out", type=place, required=True, help="folder to write; must be empty or new")
     parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same crops")
     parser.add_argument(
         "--farthest",
@@ -122,6 +132,7 @@ def _masks(args: argparse.Namespace) -> int:
     report = score_mask_folder(args.pred, args.truth, protocol, args.limit)
     console = _console(args.json)
     _show_failures(report.failures, len(report.images))
+    _show_notes(report.notes)
     if report.images:
         console.print(mask_table(report))
     if report.unused:
@@ -140,6 +151,7 @@ def _samples(args: argparse.Namespace) -> int:
         features = segmenter_features(Path(features.removeprefix(SEGMENTER)))
     report = score_sample_folder(args.samples, args.real, features, args.limit, size=args.size)
     _show_failures(report.failures, report.samples + report.real)
+    _show_notes(report.notes)
     _show_samples(_console(args.json), report)
     _write_json(args.json, report.to_json())
     return _status(report.samples, len(report.failures))
@@ -199,6 +211,11 @@ def _show_failures(failures: list["Failure"], done: int) -> None:
         print(f"{len(failures)} items failed, {done} done", file=sys.stderr)
 
 
+def _show_notes(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(printable(f"note: {note}"), file=sys.stderr)
+
+
 def _console(json_place: str | None) -> "Console":
     """Where tables go: standard output, unless JSON goes there."""
     from rich.console import Console
@@ -214,7 +231,7 @@ def _write_json(place: str | None, result: dict[str, object]) -> None:
         return
     from genstruct.files import write_json
 
-    write_json(Path(place), result)
+    write_json(Path(place).expanduser(), result)
 
 
 def _status(done: int, failed: int) -> int:

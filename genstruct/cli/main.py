@@ -9,6 +9,7 @@ import argparse
 import importlib
 import re
 import sys
+import warnings
 from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any, NoReturn
@@ -116,7 +117,9 @@ def _run(arguments: list[str]) -> int:
     name, *rest = arguments
     module = load_command(name)
     args = command_parser(name, module).parse(rest)
-    return module.run(args)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", module="PIL")  # on broken EXIF blocks, sizes and the like, file by file
+        return module.run(args)
 
 
 def _top_parser() -> Parser:

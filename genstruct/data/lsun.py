@@ -55,4 +55,4 @@ def _name(key: bytes) -> str:
         text = key.decode("ascii")
     except UnicodeDecodeError:
         return key.hex()
-    return text if is_safe_path(text) else key.hex()
+    return text if is_safe_path(text) and text.isprintable() else key.hex()

@@ -3,10 +3,10 @@
 A wrong line is reported with its number and left out; a wrong field is reported and the rest of the line is kept.
 """
 
+import codecs
 import json
 import math
 import re
-import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
@@ -46,6 +46,10 @@ class Record:
     world_to_camera: tuple[tuple[float, ...], ...] | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
+    def get(self, key: str) -> Any:
+        """The value of any field of the line, None where it has none."""
+        return self.extra.get(key, getattr(self, key, None))
+
 
 @dataclass(frozen=True)
 class Metadata:
@@ -56,9 +60,11 @@ class Metadata:
 
 
 def parse_metadata(text: bytes, name: str = FILE_NAME) -> Metadata:
-    """Read a metadata file's content; `name` is what problems call it."""
+    """Read a metadata file's content (UTF-8, or UTF-16 that begins with its mark); `name` is what problems call it."""
     records: dict[str, Record] = {}
     problems: list[str] = []
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell's > writes it
+        text = text.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
     for number, line in enumerate(text.split(b"\n"), 1):
         if not line.strip():
             continue
@@ -102,17 +108,21 @@ def parse_record(fields: Any, file_name: str | None = None) -> tuple[Record, lis
                 known[key] = check(value)
             except (TypeError, ValueError, OverflowError) as error:
                 complaints.append(f"{key} {error}")
-    return Record(str(PurePosixPath(file_name)), **known, extra=fields), complaints
+    return Record(plain_path(file_name), **known, extra=fields), complaints
 
 
 def is_safe_path(name: str) -> bool:
-    """Whether a path from a file we do not trust stays inside the folder it is relative to, on any system.
+    """Whether a path from a file we do not trust names a file inside the folder it is relative to, on any system.
 
-    Control characters are refused, too; colons and the narrow spaces that cameras and screenshots have are not.
+    Any letters are fine, line breaks and bytes that are no text among them: what prints a name escapes it.
     """
     parts = name.replace("\\", "/").split("/")
-    plain = not any(unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp") for letter in name)
-    return bool(name) and parts[0] != "" and ".." not in parts and not _DRIVE.match(name) and plain
+    return parts[0] != "" and ".." not in parts and not _DRIVE.match(name) and "\0" not in name
+
+
+def plain_path(name: str) -> str:
+    """A safe path without what does not matter: `./photos//0.jpg` is `photos/0.jpg`; "." for the folder itself."""
+    return str(PurePosixPath(name))
 
 
 def _reason(error: Exception) -> str:
@@ -132,7 +142,7 @@ def _text(value: Any) -> str:
 def _path(value: Any) -> str:
     if not isinstance(value, str) or not is_safe_path(value):
         raise ValueError(f"must be a path inside the folder, got {_shown(value)}")
-    return str(PurePosixPath(value))
+    return plain_path(value)
 
 
 def _number(value: Any) -> float:

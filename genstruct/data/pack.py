@@ -17,7 +17,8 @@ from jaxtyping import UInt8
 
 from genstruct.data.archive import FORMAT, Archive, read_index
 from genstruct.data.crop import POLICIES, Policy, Region, choose_region, cut
-from genstruct.data.read import decode_mask, read_picture
+from genstruct.data.masks import strangeness
+from genstruct.data.read import read_picture, told
 from genstruct.data.source import Source
 from genstruct.data.sources import open_source
 from genstruct.data.threads import in_order
@@ -58,12 +59,13 @@ class Squaring:
 
 @dataclass(frozen=True)
 class Square:
-    """A picture made square: the pixels, where they come from, and the upright picture's width and height."""
+    """A picture made square: the pixels, where they come from, the upright picture's width and height, and a remark."""
 
     pixels: UInt8[np.ndarray, "size size 3"]
     region: Region
     picture: tuple[int, int]
     frames: int = 1
+    remark: str | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class PackReport:
         skipped: Name and reason of images that were left out.
         enlarged: Names of images smaller than the squares, which were enlarged.
         animated: Names of files of several frames, of which the first was taken.
+        notes: Remarks on the pictures, one line each; empty for what an older version packed.
     """
 
     archive: Archive
@@ -83,6 +86,7 @@ class PackReport:
     skipped: tuple[tuple[str, str], ...]
     enlarged: tuple[str, ...]
     animated: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def pack(
@@ -145,7 +149,8 @@ def make_square(source: Source, number: int, squaring: Squaring) -> Square:
             f"{name}: too small, {region.side:.0f} of {smallest} pixels needed; choose a smaller size or leave it out"
         )
     decoded = region.scaled(picture.pixels.shape[1] / width, picture.pixels.shape[0] / height)
-    return Square(cut(picture.pixels, decoded, squaring.size), region, picture.size, picture.frames)
+    pixels = cut(picture.pixels, decoded, squaring.size)
+    return Square(pixels, region, picture.size, picture.frames, picture.remark or strangeness(pixels))
 
 
 def _attempt(source: Source, number: int, squaring: Squaring) -> Square | ImageError:
@@ -171,7 +176,7 @@ def truth_masks(source: Source, archive: Archive) -> UInt8[np.ndarray, "n size s
         if name not in records or records[name].mask_file_name is None:
             raise ImageError(f"{name}: no mask_file_name in the metadata of {source.description}; add it")
         path = records[name].mask_file_name
-        mask = decode_mask(source.read_path(path), path, source.max_pixels)
+        mask = source.masks[path]
         if mask.shape[::-1] != archive.pictures[number]:
             width, height = archive.pictures[number]
             found = f"{mask.shape[1]} x {mask.shape[0]}"
@@ -248,7 +253,7 @@ def _write_images(
     source: Source, squaring: Squaring, path: Path, workers: int | None, on_progress: Progress | None
 ) -> dict[str, object]:
     """Write the pixels in the order of the source; returns the index."""
-    names, regions, pictures, skipped, enlarged, animated = [], [], [], [], [], []
+    names, regions, pictures, skipped, enlarged, animated, remarks = [], [], [], [], [], [], []
     with path.open("wb") as file:
         squares = in_order(lambda number: _attempt(source, number, squaring), len(source), workers)
         for done, (name, square) in enumerate(zip(source.names, squares, strict=True), 1):
@@ -259,6 +264,7 @@ def _write_images(
                 pictures.append(square.picture)
                 enlarged += [name] * (square.region.side < squaring.size)
                 animated += [name] * (square.frames > 1)
+                remarks.append((name, square.remark))
             else:
                 skipped.append((name, str(square)))
             if on_progress is not None:
@@ -278,9 +284,11 @@ def _write_images(
         "skipped": skipped,
         "enlarged": enlarged,
         "animated": animated,
+        "notes": told("pictures", remarks),
     }
 
 
 def _report(archive: Archive, reused: bool) -> PackReport:
     index = read_index(archive.path)
-    return PackReport(archive, reused, archive.skipped, tuple(index["enlarged"]), tuple(index["animated"]))
+    lists = (tuple(index[key]) for key in ("enlarged", "animated"))
+    return PackReport(archive, reused, archive.skipped, *lists, tuple(index.get("notes", ())))

@@ -3,15 +3,18 @@
 Choices a reader should know:
 
 - Orientation (EXIF) is applied, so height and width are those a viewer shows.
-- Transparent pictures are laid over white, what browsers and printers show behind a cut-out.
+- Transparent pictures are laid over white, what browsers and printers show behind a cut-out. A BMP or TGA whose alpha
+  is 0 everywhere shows its colours: their writers leave that byte empty. What hides all of a picture is told.
 - 16-bit values are divided by 257 and rounded (65535 becomes 255; dropping the low byte would darken by half a level).
-  Pillow reads 16-bit colour PNG and TIFF by its high byte already.
+  Pillow reads 16-bit colour PNG and TIFF by its high byte already. Twelve bits in sixteen come out dark, which is told.
 - Animations and multi-page files give their first frame; `Picture.frames` says how many there were.
 - Colour profiles are not applied: wide-gamut photographs come out a little pale.
+
+Masks are read by `genstruct.data.masks`, from what is opened here.
 """
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
@@ -29,7 +32,14 @@ MAX_PIXELS = 200_000_000
 
 Transparent = Literal["over white", "ignored"]
 
+WHOLLY_TRANSPARENT = "are wholly transparent, so they show nothing but white; export them without transparency"
+EMPTY_ALPHA = "have an alpha channel that is 0 everywhere; their colours are used"
+TOO_DARK = "have 16 bits but no value above 4095 of 65535, so they are dark; if they hold 12 bits, multiply them by 16"
+_LEAVE_ALPHA_EMPTY = ("BMP", "DIB", "TGA")
 _PILLOW_LIMIT = threading.Lock()
+
+
+Remarks = Iterable[tuple[str, str | None]]
 
 
 @dataclass(frozen=True)
@@ -41,12 +51,14 @@ class Picture:
         mode: Of the file, as Pillow names it ("RGB", "L", "I;16", ...).
         size: Width and height of the upright file in pixels; `pixels` is smaller where `at_least` allowed it.
         frames: Frames or pages of the file; `pixels` is the first.
+        remark: What a reader should know, as the end of "pictures ...", or None.
     """
 
     pixels: UInt8[np.ndarray, "height width 3"]
     mode: str
     size: tuple[int, int]
     frames: int = 1
+    remark: str | None = None
 
 
 def decode_image(
@@ -77,31 +89,27 @@ def read_picture(
     Raises:
         ImageError: Unreadable, truncated, empty, too large, or not an image.
     """
-    with _opened(data, name, max_pixels) as image:
+    with opened(data, name, max_pixels) as image:
         mode, size = image.mode, image.size
         if at_least is not None:
             image.draft(None, (at_least, at_least))
-        if _stand_upright(image):
+        if stand_upright(image):
             size = size[::-1]
-        return Picture(_to_rgb(image, transparent), mode, size, getattr(image, "n_frames", 1))
+        pixels, remark = _to_rgb(image, transparent)
+        return Picture(pixels, mode, size, getattr(image, "n_frames", 1), remark)
 
 
-def decode_mask(
-    data: bytes | Path, name: str | None = None, max_pixels: int = MAX_PIXELS
-) -> UInt8[np.ndarray, "height width"]:
-    """Upright mask of an image file, 0 = background, 255 = object.
-
-    Colour files count by their brightness, transparent ones (cut-outs) by their opacity. See `read_picture` for errors.
-    """
-    with _opened(data, name, max_pixels) as image:
-        _stand_upright(image)
-        if _has_alpha(image):
-            return np.asarray(image.convert("RGBA").getchannel("A"))
-        return np.asarray(_to_eight_bit(image).convert("L"))
+def told(what: str, remarks: Remarks) -> list[str]:
+    """A line for each remark of names with remarks: how many have it, and which is one of them."""
+    groups: dict[str, list[str]] = {}
+    for name, remark in remarks:
+        if remark is not None:
+            groups.setdefault(remark, []).append(name)
+    return [f"{len(names)} {what} (such as {min(names)}) {text}" for text, names in sorted(groups.items())]
 
 
 @contextmanager
-def _opened(data: bytes | Path, name: str | None, max_pixels: int) -> Iterator[Image.Image]:
+def opened(data: bytes | Path, name: str | None, max_pixels: int) -> Iterator[Image.Image]:
     """The file, its header read; whatever the decoder raises inside the block becomes an `ImageError`."""
     name = name or (str(data) if isinstance(data, Path) else "image")
     try:
@@ -145,7 +153,7 @@ def _reason(data: bytes | Path, error: Exception) -> str:
     return f"cannot be decoded ({' '.join(str(error).split()) or type(error).__name__})"
 
 
-def _stand_upright(image: Image.Image) -> bool:
+def stand_upright(image: Image.Image) -> bool:
     """Decode, and turn as EXIF says, in place; whether rows became columns.
 
     The pixels' own proportions cannot tell: a JPEG of 999 x 1000 that is decoded at half its size is square.
@@ -158,32 +166,59 @@ def _stand_upright(image: Image.Image) -> bool:
     return False
 
 
-def _has_alpha(image: Image.Image) -> bool:
+def has_alpha(image: Image.Image) -> bool:
+    """Whether the file says what is transparent: in a channel, or by naming a colour."""
     return image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info
 
 
-def _to_rgb(image: Image.Image, transparent: Transparent = "over white") -> UInt8[np.ndarray, "height width 3"]:
-    if not _has_alpha(image):
-        eight_bit = _to_eight_bit(image)
-        return np.asarray(eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB"))
-    color = _to_eight_bit(image).convert("RGBA")
-    if transparent == "ignored":
-        return np.asarray(color.convert("RGB"))
-    return np.asarray(Image.alpha_composite(Image.new("RGBA", color.size, "white"), color).convert("RGB"))
+def is_deep(image: Image.Image) -> bool:
+    """Whether values have more than 8 bits: greys of 16 and 32 bits, and floats."""
+    return image.mode.startswith(("I", "F"))
 
 
-def _to_eight_bit(image: Image.Image) -> Image.Image:
-    """Bring 16-bit, 32-bit and float greys to 8 bits; other modes as they are."""
-    if not image.mode.startswith(("I", "F")):
+def to_eight_bit(image: Image.Image) -> Image.Image:
+    """Bring 16-bit, 32-bit and float greys to 8 bits, a transparent value to an alpha channel; other modes as they are.
+
+    Raises:
+        ValueError: Values of no known range.
+    """
+    if not is_deep(image):
         return image
-    values = np.asarray(image).astype(np.float64)
+    values = np.asarray(image)
+    gray = np.rint(values.astype(np.float64) * (255 / _top(image.mode, values))).astype(np.uint8)
+    clear = image.info.get("transparency")
+    if not isinstance(clear, int):
+        return Image.fromarray(gray)
+    return Image.fromarray(np.stack([gray, np.where(values == clear, 0, 255).astype(np.uint8)], -1))
+
+
+def _top(mode: str, values: np.ndarray) -> float:
+    """The value that is white."""
     low, high = float(values.min()), float(values.max())
-    if image.mode == "F" and low >= 0 and high <= 1:
-        top = 1.0
-    elif image.mode == "F" and low >= 0 and high <= 255:
-        top = 255.0
-    elif low >= 0 and high <= 65535:
-        top = 65535.0
-    else:
-        raise ValueError(f"grey values from {low:g} to {high:g} have no known range; save it with 8 or 16 bits")
-    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
+    if mode == "F" and low >= 0 and high <= 1:
+        return 1.0
+    if mode == "F" and low >= 0 and high <= 255:
+        return 255.0
+    if low >= 0 and high <= 65535:
+        return 65535.0
+    raise ValueError(f"grey values from {low:g} to {high:g} have no known range; save it with 8 or 16 bits")
+
+
+def _to_rgb(image: Image.Image, transparent: Transparent) -> tuple[UInt8[np.ndarray, "height width 3"], str | None]:
+    eight_bit = to_eight_bit(image)
+    if not has_alpha(eight_bit):
+        return np.asarray(eight_bit if eight_bit.mode == "RGB" else eight_bit.convert("RGB")), _darkness(image)
+    color = eight_bit.convert("RGBA")
+    if transparent == "ignored":
+        return np.asarray(color.convert("RGB")), None
+    remark = None
+    if color.getchannel("A").getextrema() == (0, 0):
+        if image.format in _LEAVE_ALPHA_EMPTY:
+            return np.asarray(color.convert("RGB")), EMPTY_ALPHA
+        remark = WHOLLY_TRANSPARENT
+    return np.asarray(Image.alpha_composite(Image.new("RGBA", color.size, "white"), color).convert("RGB")), remark
+
+
+def _darkness(image: Image.Image) -> str | None:
+    dark = image.mode.startswith("I") and 0 < image.getextrema()[1] < 4096
+    return TOO_DARK if dark else None

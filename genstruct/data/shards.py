@@ -1,52 +1,49 @@
 """Images in .tar files, read in place by the position of each member: nothing is extracted, nothing is held in memory.
 
-Two layouts are read. With a `metadata.jsonl` a tar is a packed folder (see `genstruct.data.tree`). Without, it is a
-shard in WebDataset layout: members that share everything up to the first dot of their file name are one sample:
-
-    000017.jpg  000017.mask.png  000017.json
-
-`mask.png` or `seg.png` is the mask, `depth.png` the depth, any other picture is an image, and the fields of the JSON
-are those of a metadata line without file names. In a tar of plain photographs every file is a sample of its own.
+With a `metadata.jsonl` a tar is a packed folder (see `genstruct.data.tree`), without it a shard in WebDataset layout
+(see `genstruct.data.samples`).
 """
 
 import glob
-import json
 import os
 import re
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import IO
 
-from genstruct.data.metadata import FILE_NAME, Record, is_safe_path, parse_record
+from genstruct.data.metadata import FILE_NAME, is_safe_path, plain_path
 from genstruct.data.read import MAX_PIXELS
-from genstruct.data.source import MAX_FILE_BYTES, Entry, Source, reading_error
-from genstruct.data.tree import Chosen, choose_images, is_hidden, is_image
+from genstruct.data.samples import choose_sample_masks, choose_samples
+from genstruct.data.source import MAX_FILE_BYTES, PEEK_BYTES, Entry, Source, reading_error
+from genstruct.data.tree import Choose, choose_all, choose_images
 from genstruct.errors import DataError, ImageError
-
-_COMPANIONS = {"mask": "mask_file_name", "seg": "mask_file_name", "depth": "depth_file_name"}
 
 
 @dataclass(frozen=True)
 class _Member:
+    """A file in a shard: where its bytes are, and for a sparse one where they go (place and length of each piece)."""
+
     shard: int
     offset: int
     size: int
     changed: int
+    pieces: tuple[tuple[int, int], ...] = ()
 
 
 class TarSource(Source):
     """Image members of one or several uncompressed tar files, shard by shard, in alphabetical order of their paths.
 
-    With several shards, names begin with the shard's own name, so that equal names in two shards stay apart. Members
-    whose path leaves the archive, links and devices are left out, which is a problem; of two with one path the last
-    counts.
+    With several shards, names begin with the shard's own name, so that equal names in two shards stay apart. Archives
+    that were put together by `cat` are read to the last, hard links give what they lead to. Members whose path leaves
+    the archive, other links and devices are left out, which is a problem; of two with one path the last counts.
 
     Raises:
         DataError: A shard that is not an uncompressed tar file.
     """
 
-    def __init__(self, paths: list[Path], max_pixels: int = MAX_PIXELS) -> None:
+    def __init__(self, paths: list[Path], max_pixels: int = MAX_PIXELS, choose: Choose = choose_images) -> None:
         self._paths = paths
         self._members: dict[str, _Member] = {}
         notes: list[str] = []
@@ -55,27 +52,47 @@ class TarSource(Source):
         for number, path in enumerate(paths):
             for name, member in _index(path, number, notes, problems).items():
                 self._members[prefixes[number] + name] = member
-        has_metadata = any(PurePosixPath(name).name == FILE_NAME for name in self._members)
-        chosen = (choose_images if has_metadata else choose_samples)(self._members, self.read_path)
+        if choose is not choose_all and not any(PurePosixPath(name).name == FILE_NAME for name in self._members):
+            choose = choose_samples if choose is choose_images else choose_sample_masks
+        chosen = choose(self._members, self)
         entries = [Entry(name, self._members[name].size, self._members[name].changed) for name in chosen.names]
         description = f"archive {paths[0]}" if len(paths) == 1 else f"{len(paths)} archives {paths[0]} to {paths[-1]}"
         problems += chosen.problems
         super().__init__(description, entries, chosen.records, notes + chosen.notes, max_pixels, problems)
 
     def read_path(self, path: str) -> bytes:
-        member = self._members.get(path)
-        if member is None:
-            raise ImageError(f"{path}: not in the archive; add it")
+        member = self._member(path)
         if member.size > MAX_FILE_BYTES:
             raise ImageError(f"{path}: claims {member.size >> 20} MiB, over the limit of 1024; leave it out")
+        if not member.pieces:
+            return self._bytes(path, member, member.size)
+        data, packed = bytearray(member.size), self._bytes(path, member, sum(length for _, length in member.pieces))
+        for place, length in member.pieces:
+            data[place : place + length], packed = packed[:length], packed[length:]
+        return bytes(data)
+
+    def peek(self, path: str) -> bytes:
+        member = self._member(path)
+        return (
+            self.read_path(path)[:PEEK_BYTES]
+            if member.pieces
+            else self._bytes(path, member, min(member.size, PEEK_BYTES))
+        )
+
+    def _member(self, path: str) -> _Member:
+        if path not in self._members:
+            raise ImageError(f"{path}: not in the archive; add it")
+        return self._members[path]
+
+    def _bytes(self, path: str, member: _Member, count: int) -> bytes:
         try:
             # Opened for each read: sets of thousands of shards exceed the usual limit of open files.
             with self._paths[member.shard].open("rb", buffering=0) as file:
-                data = os.pread(file.fileno(), member.size, member.offset)
+                data = os.pread(file.fileno(), count, member.offset)
         except OSError as error:
             raise reading_error(path, error) from error
-        if len(data) < member.size:
-            raise ImageError(f"{path}: the archive ends after {len(data)} of its {member.size} bytes; fetch it again")
+        if len(data) < count:
+            raise ImageError(f"{path}: the archive ends after {len(data)} of its {count} bytes; fetch it again")
         return data
 
 
@@ -96,68 +113,21 @@ def expand_shards(pattern: str) -> list[Path]:
     return list(dict.fromkeys(found))
 
 
-def choose_samples(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen:
-    """Find images, masks, depths and metadata among members in WebDataset layout; `read` gives the bytes of a path."""
-    samples: dict[str, dict[str, str]] = {}
-    for path in sorted(paths):
-        if not is_hidden(path):
-            ending = path.rpartition("/")[2].partition(".")[2]
-            samples.setdefault(path.removesuffix(ending), {})[ending] = path
-    chosen = Chosen([], {}, [], [])
-    for members in samples.values():
-        pictures = {ending: path for ending, path in members.items() if is_image(path)}
-        images = [path for ending, path in pictures.items() if _kind(ending) not in _COMPANIONS]
-        # A photograph called sunset.mask.jpg, alone, is a photograph.
-        companions = {_COMPANIONS[kind]: path for e, path in pictures.items() if (kind := _kind(e)) in _COMPANIONS}
-        for image in images or pictures.values():
-            chosen.names.append(image)
-            if record := _record(image, companions if images else {}, members.get("json"), read, chosen.problems):
-                chosen.records[image] = record
-    return chosen
-
-
-def _kind(ending: str) -> str:
-    """What a sample's member is: "mask" of "mask.png", "" of "jpg"."""
-    return ending.rpartition(".")[0].lower()
-
-
-def _record(
-    image: str, companions: dict[str, str], sidecar: str | None, read: Callable[[str], bytes], problems: list[str]
-) -> Record | None:
-    """What the other members of a sample say about its image."""
-    fields: dict[str, object] = {}
-    if sidecar is not None:
-        try:
-            fields = json.loads(read(sidecar))
-            # Paths in a sidecar are relative to wherever the shard was made; the sample has its own members.
-            fields = {key: value for key, value in fields.items() if not key.endswith("file_name")}
-        except (ImageError, ValueError, AttributeError, RecursionError) as error:
-            problems.append(f"{sidecar}: not a JSON object ({error}); it is left out")
-            fields = {}
-    fields |= companions
-    if not fields:
-        return None
-    record, complaints = parse_record(fields, image)
-    problems += [f"{sidecar or image}: {complaint}; the field is left out" for complaint in complaints]
-    return record
-
-
 def _index(path: Path, shard: int, notes: list[str], problems: list[str]) -> dict[str, _Member]:
-    """Positions of the regular members of a tar file."""
+    """Positions of the files of a tar."""
     members: dict[str, _Member] = {}
     try:
-        with tarfile.open(path, "r:") as archive:
-            for member in archive:
-                name = member.name.removeprefix("./")
-                if member.isdir():
-                    continue
-                if problem := _problem(member, name):
-                    problems.append(f"{path.name}: {member.name!r}: {problem}; it is left out")
+        with path.open("rb") as file:
+            for item in _members(file):
+                name = plain_path(item.name)
+                found = members.get(plain_path(item.linkname)) if item.islnk() else None
+                if problem := _problem(item, found):
+                    problems.append(f"{path.name}: {item.name!r}: {problem}; it is left out")
                     continue
                 if name in members:
                     notes.append(f"{path.name}: {name!r}: twice in the archive; the last one counts")
-                members[name] = _Member(shard, member.offset_data, member.size, int(member.mtime))
-            _check_end(path, archive.offset)
+                pieces = tuple((place, length) for place, length in item.sparse or () if length)
+                members[name] = found or _Member(shard, item.offset_data, item.size, int(item.mtime), pieces)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         if not members:
             raise DataError(f"{path}: {_not_a_tar(path, error)}") from error
@@ -165,18 +135,26 @@ def _index(path: Path, shard: int, notes: list[str], problems: list[str]) -> dic
     return members
 
 
-def _check_end(path: Path, offset: int) -> None:
-    """tarfile takes half a header, or none, for the end of a file; the format wants a block of zeros there."""
-    with path.open("rb") as file:
-        file.seek(offset)
-        if file.read(tarfile.BLOCKSIZE) != bytes(tarfile.BLOCKSIZE):
+def _members(file: IO[bytes]) -> Iterator[tarfile.TarInfo]:
+    """What is in a tar, but for folders; and in those that follow its end, where some were put together by `cat`."""
+    while True:
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            yield from (item for item in archive if not item.isdir())
+            file.seek(archive.offset)
+        # tarfile takes half a header, or none, for the end of a file; the format wants a block of zeros there.
+        if (block := file.read(tarfile.BLOCKSIZE)) != bytes(tarfile.BLOCKSIZE):
             raise tarfile.ReadError("no end mark after its last whole member")
+        while block == bytes(tarfile.BLOCKSIZE):
+            block = file.read(tarfile.BLOCKSIZE)
+        if not block.strip(b"\0"):
+            return
+        file.seek(-len(block), os.SEEK_CUR)
 
 
-def _problem(member: tarfile.TarInfo, name: str) -> str | None:
-    if not is_safe_path(name):
-        return "a path that has control characters or leaves the archive"
-    return None if member.isreg() and not member.issparse() else "not a plain file (a link, a device, a sparse file)"
+def _problem(member: tarfile.TarInfo, linked: _Member | None) -> str | None:
+    if not is_safe_path(member.name):
+        return "a path that leaves the archive"
+    return None if member.isreg() or linked else "not a plain file (a link, a device)"
 
 
 def _not_a_tar(path: Path, error: Exception) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import UInt8
 
 from genstruct.data.crop import Region, cut
-from genstruct.data.read import decode_mask, read_picture
+from genstruct.data.masks import strangeness
+from genstruct.data.read import read_picture, told
 from genstruct.data.source import Source
 from genstruct.data.threads import in_order
 from genstruct.errors import ImageError
@@ -31,7 +32,7 @@ class Summary:
         animated: Names of files of several frames, of which the first counts.
         masks: Number of images with a usable mask.
         wrong_masks: Name and reason of masks that are unreadable or of another size than their picture.
-        notes: What the source left out as it should.
+        notes: What the source left out as it should, and remarks on pictures and masks.
         problems: What was lost of the source and why: files, lines or fields of metadata.
         mean: The mean picture, each squeezed to 128 x 128 pixels; None where nothing is readable.
     """
@@ -67,6 +68,7 @@ class _Look:
     error: str | None = None
     mask: bool = False
     mask_error: str | None = None
+    remark: str | None = None
 
 
 def summarize(
@@ -99,7 +101,11 @@ def summarize(
         animated=tuple(name for name, look in zip(source.names, looks, strict=True) if look.frames > 1),
         masks=sum(look.mask for look in looks),
         wrong_masks=_named(source, [look.mask_error for look in looks]),
-        notes=source.notes,
+        notes=(
+            *source.notes,
+            *told("pictures", ((name, look.remark) for name, look in zip(source.names, looks, strict=True))),
+            *source.masks.remarks,
+        ),
         problems=source.problems,
         mean=np.rint(total / len(good)).astype(np.uint8) if good else None,
     )
@@ -119,7 +125,8 @@ def _look(source: Source, number: int) -> _Look:
     height, width = picture.pixels.shape[:2]
     small = cut(picture.pixels, Region(0, 0, width, height), MEAN_SIZE)
     found, problem = _check_mask(source, name, picture.size)
-    return _Look(digest, picture.size, picture.mode, picture.frames, small, None, found, problem)
+    remark = picture.remark or strangeness(small)
+    return _Look(digest, picture.size, picture.mode, picture.frames, small, None, found, problem, remark)
 
 
 def _check_mask(source: Source, name: str, size: tuple[int, int]) -> tuple[bool, str | None]:
@@ -129,7 +136,7 @@ def _check_mask(source: Source, name: str, size: tuple[int, int]) -> tuple[bool,
         return False, None
     path = record.mask_file_name
     try:
-        height, width = decode_mask(source.read_path(path), path, source.max_pixels).shape
+        height, width = source.masks[path].shape
     except ImageError as error:
         return False, str(error)
     if (width, height) != size:

@@ -1,25 +1,47 @@
 """Telling the images of a folder or archive from everything else in it.
 
 Under a folder with a `metadata.jsonl`, the images are those it lists: the masks and depths beside them would otherwise
-be taken for images, and ground truth would leak into training. Elsewhere they are all files with an image's extension.
+be taken for images, and ground truth would leak into training. Elsewhere they are all files that are images by their
+name, or by their first bytes where the name says nothing, but for masks and labels (`genstruct.data.apart`).
+
+Three ways to choose, for three uses: `choose_images` for photos, `choose_masks` for masks (those that metadata name),
+`choose_all` for a folder of nothing but masks.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
+from typing import Protocol, runtime_checkable
 
+from genstruct.data.apart import set_labels_apart
+from genstruct.data.kinds import has_image_bytes, is_image, left_out, says_nothing
 from genstruct.data.metadata import FILE_NAME, Record, parse_metadata
 from genstruct.errors import ImageError
 
-_JPEG = {".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"}
-_OTHERS = {".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".jp2", ".avif", ".tga"}
-EXTENSIONS = _JPEG | _OTHERS | {".ppm", ".pgm", ".pbm", ".pnm"}
+OUTPUT = "masks.jsonl"
+"""Marks a folder that `genstruct masks` wrote: its masks go from 0 to 255, and pictures to look at lie beside them."""
+_TO_LOOK_AT = ("overlay", "cutout")
+
+
+@runtime_checkable
+class Files(Protocol):
+    """What can be asked of files while images are chosen."""
+
+    def read_path(self, path: str) -> bytes:
+        """All bytes of a file; raises `ImageError`."""
+        ...
+
+    def peek(self, path: str) -> bytes:
+        """Its first bytes, some thousand at most; raises `ImageError`."""
+        ...
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """The images of a tree in alphabetical order, what is known about them, and notes and problems as of a `Source`."""
+    """The images of a tree in alphabetical order, what is known about them, and notes and problems as of a `Source`.
+
+    From `choose_masks` the names are those of masks, in the order of the metadata; records still go by the photo.
+    """
 
     names: list[str]
     records: dict[str, Record]
@@ -27,32 +49,61 @@ class Chosen:
     problems: list[str]
 
 
-def choose_images(paths: Iterable[str], read: Callable[[str], bytes]) -> Chosen:
-    """Find the images among files.
+# Called with the paths, the files, and where they are called otherwise the name of metadata files.
+Choose = Callable[..., Chosen]
+
+
+def choose_images(paths: Collection[str], files: Files, metadata: str = FILE_NAME) -> Chosen:
+    """Find the photos among files.
 
     Args:
         paths: Relative to the root, "/" between parts.
-        read: Gives the bytes of a path; raises `ImageError`.
+        files: Gives their bytes.
+        metadata: What metadata files are called.
     """
     visible = sorted(path for path in paths if not is_hidden(path))
-    records, governed, problems = _read_metadata([p for p in visible if PurePosixPath(p).name == FILE_NAME], read)
-    names, unlisted, other = [], [], Counter()
+    records, governed, problems = _read_metadata(visible, files.read_path, metadata)
+    records, complaints = _present(records, set(visible))
+    free, unlisted, other = [], [], []
     for path in visible:
         if path in records:
-            names.append(path)
-        elif not is_image(path):
-            other[PurePosixPath(path).suffix.lower() or "no extension"] += PurePosixPath(path).name != FILE_NAME
+            continue
+        if not is_image(path) and not (says_nothing(path) and _begins_like_an_image(path, files)):
+            other.append(path)
         elif not any(folder in governed for folder in folders_of(path)):
-            names.append(path)
+            free.append(path)
         else:
             unlisted.append(path)
-    records, complaints = _present(records, set(visible))
-    return Chosen(names, records, list(_left_out(unlisted, records, other)), problems + complaints)
+    photos, notes = set_labels_apart(free, files.read_path)
+    names = sorted([*records, *photos])
+    notes += [*_unlisted(unlisted, records), *left_out(other, names, files.peek), *hidden_images(paths)]
+    return Chosen(names, records, notes, problems + complaints)
 
 
-def is_image(path: str) -> bool:
-    """Whether the name ends like an image's."""
-    return PurePosixPath(path).suffix.lower() in EXTENSIONS
+def choose_masks(paths: Collection[str], files: Files, metadata: str = FILE_NAME) -> Chosen:
+    """Find the masks that metadata name, or else take all images for masks; photos themselves need not be there."""
+    visible = sorted(path for path in paths if not is_hidden(path))
+    listed, _, problems = _read_metadata(visible, files.read_path, metadata)
+    if not listed and not problems:
+        return choose_all(visible, files)
+    records = {}
+    for name, record in _by_slashes(listed, set(visible)).items():
+        if record.mask_file_name is None:
+            problems.append(f"{name}: the metadata name no mask_file_name; add it")
+        elif record.mask_file_name not in visible:
+            problems.append(f"{name}: its mask_file_name {record.mask_file_name} is not there")
+        else:
+            records[name] = record
+    return Chosen(list(dict.fromkeys(str(r.mask_file_name) for r in records.values())), records, [], problems)
+
+
+def choose_all(paths: Collection[str], files: Files) -> Chosen:
+    """All image files, whatever they are called, but for the pictures to look at that `genstruct masks` writes."""
+    visible = sorted(path for path in paths if not is_hidden(path))
+    written = {str(PurePosixPath(path).parent) for path in visible if PurePosixPath(path).name == OUTPUT}
+    extra = {_below(folder, name) for folder in written for name in _TO_LOOK_AT}
+    names = [p for p in visible if is_image(p) and not (extra and extra.intersection(folders_of(p)))]
+    return Chosen(names, {}, list(hidden_images(paths)), [])
 
 
 def is_hidden(path: str) -> bool:
@@ -65,12 +116,22 @@ def folders_of(path: str) -> list[str]:
     return [str(folder) for folder in PurePosixPath(path).parents]
 
 
-def _read_metadata(files: list[str], read: Callable[[str], bytes]) -> tuple[dict[str, Record], set[str], list[str]]:
+def _begins_like_an_image(path: str, files: Files) -> bool:
+    try:
+        return has_image_bytes(files.peek(path))
+    except ImageError:
+        return False
+
+
+def _read_metadata(
+    paths: list[str], read: Callable[[str], bytes], name: str
+) -> tuple[dict[str, Record], set[str], list[str]]:
     """Records by image path, the folders they govern, and problems. A nearer file overrules a farther one."""
     records: dict[str, Record] = {}
     governed: set[str] = set()
     problems: list[str] = []
-    for file in sorted(files, key=lambda path: path.count("/")):
+    found = [path for path in paths if path == name or path.endswith(f"/{name}")]
+    for file in sorted(found, key=lambda path: path.count("/")):
         folder = str(PurePosixPath(file).parent)
         governed.add(folder)  # also if it cannot be read: masks among the files must not pass for images
         try:
@@ -98,10 +159,25 @@ def _moved(folder: str, record: Record) -> Record:
     )
 
 
+def _by_slashes(records: dict[str, Record], files: set[str]) -> dict[str, Record]:
+    """Records whose paths were written on Windows, with slashes where that finds the file."""
+
+    def found(path: str | None) -> str | None:
+        slashes = path and path.replace("\\", "/")
+        return slashes if path not in files and slashes in files else path
+
+    moved = {}
+    for record in records.values():
+        mask, depth = found(record.mask_file_name), found(record.depth_file_name)
+        name = found(record.file_name) or record.file_name
+        moved[name] = replace(record, file_name=name, mask_file_name=mask, depth_file_name=depth)
+    return moved
+
+
 def _present(records: dict[str, Record], files: set[str]) -> tuple[dict[str, Record], list[str]]:
     """The records whose image is there; the others are problems, as are masks and depths that are missing."""
     kept, problems = {}, []
-    for name, record in records.items():
+    for name, record in _by_slashes(records, files).items():
         if name not in files:
             problems.append(f"{name}: listed in the metadata, but there is no such file")
             continue
@@ -114,9 +190,14 @@ def _present(records: dict[str, Record], files: set[str]) -> tuple[dict[str, Rec
     return kept, problems
 
 
-def _left_out(unlisted: list[str], records: dict[str, Record], other: Counter[str]) -> Iterator[str]:
+def _unlisted(unlisted: list[str], records: dict[str, Record]) -> Iterator[str]:
     companions = {path for record in records.values() for path in (record.mask_file_name, record.depth_file_name)}
     if extra := [path for path in unlisted if path not in companions]:
         yield f"{len(extra)} image files that the metadata does not list are left out, the first {extra[0]}"
-    if kinds := ", ".join(f"{count} {suffix}" for suffix, count in sorted(other.items()) if count):
-        yield f"files that are not images by their name are left out: {kinds}"
+
+
+def hidden_images(paths: Iterable[str]) -> Iterator[str]:
+    """A note of images in hidden folders or with hidden names, but for the shadow files of macOS."""
+    hidden = [path for path in paths if is_hidden(path) and is_image(path)]
+    if meant := sorted(path for path in hidden if "__MACOSX" not in path and "/._" not in f"/{path}"):
+        yield f"{len(meant)} hidden image files are left out, the first {meant[0]}; rename them if they are meant"

@@ -14,10 +14,12 @@ import numpy as np
 import torch
 from jaxtyping import Bool, Float
 
-from genstruct.errors import DataError, ImageError, OutputError
+from genstruct.data.source import Failure, Source, labeled
+from genstruct.data.sources import Root, open_source
+from genstruct.errors import ImageError, OutputError
 from genstruct.export.images import to_uint8, write_png
 from genstruct.files import is_occupied, whole_folder, write_text
-from genstruct.metrics.folders import Failure, Truth, find_truth, read_mask, read_picture
+from genstruct.pixels import to_unit
 
 SIDES = (0.75, 0.875)
 """Crop size as a share of the picture's, both ways alike: 96 to 112 px of 128."""
@@ -82,7 +84,7 @@ def offset_box(
 
 
 def write_offset_set(
-    truth: Path, out: Path, seed: int = 0, limit: int | None = None, farthest: float = 1.0
+    truth: Root, out: Path, seed: int = 0, limit: int | None = None, farthest: float = 1.0
 ) -> OffsetReport:
     """Write the offset version of a labelled set: images/, masks/ (PNG) and metadata.jsonl in the same convention.
 
@@ -90,7 +92,7 @@ def write_offset_set(
     with the crop; `source_box` tells where in the original it lies.
 
     Args:
-        truth: metadata.jsonl with file_name and mask_file_name, or its folder.
+        truth: metadata.jsonl with file_name and mask_file_name, or its folder, or an archive that holds both.
         out: A new or empty folder.
         seed: Of the crops.
         limit: Only the first so many.
@@ -100,56 +102,57 @@ def write_offset_set(
         DataError: No metadata with images and masks.
         OutputError: `out` holds files or cannot be written.
     """
-    truths, failures = find_truth(truth)
-    if any(item.image is None for item in truths):
-        raise DataError(f"{truth} has no metadata.jsonl; the offset set needs its file_name and mask_file_name columns")
     if is_occupied(out):  # told now, not after the work
         raise OutputError(f"{out} already holds files; choose a new folder, or remove it first")
-    lines, distances, taken = [], [], set()
-    with whole_folder(out) as folder:
-        for item in truths[:limit]:
-            try:
-                line, distance = _write_item(item, folder, seed, farthest, taken)
-            except ImageError as error:
-                failures.append(Failure(item.name, str(error)))
-                continue
-            lines.append(json.dumps(line))
-            distances.append(distance)
-        write_text(folder / "metadata.jsonl", "".join(f"{line}\n" for line in lines))
+    with open_source(truth) as source:
+        numbers, failed = labeled(source)
+        lines, distances, taken = [], [], set()
+        with whole_folder(out) as folder:
+            for number in numbers[:limit]:
+                try:
+                    line, distance = _write_item(source, number, folder, seed, farthest, taken)
+                except ImageError as error:
+                    failed.append(Failure(source.names[number], str(error)))
+                    continue
+                lines.append(json.dumps(line))
+                distances.append(distance)
+            write_text(folder / "metadata.jsonl", "".join(f"{line}\n" for line in lines))
     after, before = np.mean(distances, 0).tolist() if distances else (0.0, 0.0)
-    return OffsetReport(len(lines), failures, after, before)
+    return OffsetReport(len(lines), failed, after, before)
 
 
 def _write_item(
-    item: Truth, out: Path, seed: int, farthest: float, taken: set[str]
+    source: Source, number: int, out: Path, seed: int, farthest: float, taken: set[str]
 ) -> tuple[dict[str, object], tuple[float, float]]:
     """Crop one item; its metadata line, and how far off-centre the object is now and was before."""
-    picture = read_picture(item.image)
-    mask = read_mask(item.mask)[0, 0].numpy()
-    if picture.size != mask.shape[::-1]:
-        raise ImageError(f"{item.mask}: is {mask.shape[1]}x{mask.shape[0]}, its image {picture.width}x{picture.height}")
-    rng = np.random.default_rng(int.from_bytes(hashlib.blake2s(f"{seed}/{item.name}".encode()).digest()[:8], "big"))
+    name = source.names[number]
+    record, picture = source.records[name], source.image(number)
+    mask = to_unit(source.masks[str(record.mask_file_name)][..., None])[0].numpy()
+    if picture.shape[:2] != mask.shape:
+        sizes = [f"{pixels.shape[1]}x{pixels.shape[0]}" for pixels in (mask, picture)]
+        raise ImageError(f"{record.mask_file_name}: is {sizes[0]}, its image {sizes[1]}; save it at that size")
+    address = f"{seed}/{name}".encode(errors="surrogateescape")
+    rng = np.random.default_rng(int.from_bytes(hashlib.blake2s(address).digest()[:8], "big"))
     box = offset_box(mask, rng, farthest)
     if box is None:
-        raise ImageError(f"{item.image}: the object is too large for a crop of {SIDES[1]:.1%} of the side")
-    stem = Path(item.keys[0]).relative_to("images") if item.keys[0].startswith("images/") else Path(item.keys[0])
-    name = stem.as_posix()
-    if name in taken:
-        raise ImageError(f"{item.image}: another image has the same name but for its suffix")
-    taken.add(name)
+        raise ImageError(f"{name}: the object is too large for a crop of {SIDES[1]:.1%} of the side; leave it out")
+    stem = Path(name).with_suffix("").as_posix().removeprefix("images/")
+    if stem in taken:
+        raise ImageError(f"{name}: another image has the same name but for its suffix; rename it")
+    taken.add(stem)
     x0, y0, x1, y1 = box
     cropped = mask[y0:y1, x0:x1]
-    write_png(out / "images" / f"{name}.png", np.asarray(picture.crop(box)))
-    write_png(out / "masks" / f"{name}.png", to_uint8(torch.from_numpy(cropped)))
-    line = {"file_name": f"images/{name}.png", "mask_file_name": f"masks/{name}.png", "source_box": list(box)}
-    line |= {field: item.fields[field] for field in PASSED_ON if field in item.fields}
-    line |= _moved(item.fields.get("intrinsics"), x0, y0) | _extent(cropped)
+    write_png(out / "images" / f"{stem}.png", picture[y0:y1, x0:x1])
+    write_png(out / "masks" / f"{stem}.png", to_uint8(torch.from_numpy(cropped)))
+    line = {"file_name": f"images/{stem}.png", "mask_file_name": f"masks/{stem}.png", "source_box": list(box)}
+    line |= {field: value for field in PASSED_ON if (value := record.get(field)) is not None}
+    line |= _moved(record.intrinsics, x0, y0) | _extent(cropped)
     return line, (_off_center(cropped), _off_center(mask))
 
 
-def _moved(intrinsics: object, x0: int, y0: int) -> dict[str, object]:
+def _moved(intrinsics: tuple[tuple[float, ...], ...] | None, x0: int, y0: int) -> dict[str, object]:
     """The 3x3 intrinsics after a crop: the principal point moves, the focal length stays."""
-    if not isinstance(intrinsics, list):
+    if intrinsics is None:
         return {}
     matrix = np.array(intrinsics, np.float64)
     matrix[0, 2] -= x0

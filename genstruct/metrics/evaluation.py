@@ -1,30 +1,25 @@
-"""Score whole folders: predicted masks against truth, generated images against real ones."""
+"""Score whole sets: predicted masks against truth, generated images against real ones. Files are read by `data`."""
 
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, UInt8
+from PIL import Image, ImageOps
 from torch import Tensor
 
+from genstruct.data.source import Failure, Source, failures
+from genstruct.data.sources import Root, open_masks, open_source
 from genstruct.errors import DataError, ImageError
 from genstruct.metrics import segmentation
 from genstruct.metrics.bootstrap import interval, resampled_ratios
 from genstruct.metrics.distribution import KernelDistance, kernel_distance
 from genstruct.metrics.features import FeatureNetwork, extract, feature_network, whitened
-from genstruct.metrics.folders import (
-    Failure,
-    Truth,
-    find_truth,
-    list_images,
-    list_pictures,
-    match,
-    read_mask,
-    read_square,
-)
+from genstruct.metrics.matching import Truth, match, truths_of
+from genstruct.pixels import resized, to_unit
 
 MEANS = (
     "iou",
@@ -85,7 +80,7 @@ class ImageScores:
 
 @dataclass(frozen=True)
 class MaskReport:
-    """Scores of a set of predictions, and what could not be scored."""
+    """Scores of a set of predictions, what could not be scored, and remarks on what was, one line each."""
 
     scores: dict[str, Score]
     images: list[ImageScores]
@@ -93,6 +88,7 @@ class MaskReport:
     unused: int
     groups: int | None
     protocol: MaskProtocol
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values."""
@@ -112,6 +108,7 @@ class MaskReport:
             },
             "scores": {name: asdict(score) for name, score in self.scores.items()},
             "failures": [asdict(failure) for failure in self.failures],
+            "notes": list(self.notes),
             "images": [{"name": image.name, **image.values} for image in self.images],
         }
 
@@ -126,6 +123,7 @@ class SampleReport:
     samples: int
     real: int
     failures: list[Failure]
+    notes: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, object]:
         """Everything as plain values."""
@@ -156,17 +154,17 @@ def score_mask(
 
 
 def score_mask_folder(
-    predictions: Path,
-    truth: Path,
+    predictions: Root,
+    truth: Root,
     protocol: MaskProtocol | None = None,
     limit: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> MaskReport:
-    """Score the pictures under `predictions` against `truth` (see `find_truth` and `match`).
+    """Score the masks at `predictions` against those at `truth` (see `genstruct.metrics.matching`).
 
     Args:
-        predictions: Folder of 8-bit grey masks named like the images.
-        truth: Folder of masks, or metadata.jsonl, or a folder that holds one.
+        predictions: Masks named like the images: a folder, an archive, shards.
+        truth: Masks, or metadata.jsonl, or a set that holds one; likewise.
         protocol: How to score.
         limit: Score the first so many truths only.
         progress: Told how many are done, of how many.
@@ -175,22 +173,22 @@ def score_mask_folder(
         DataError: A place does not exist or holds no masks. Items that fail are in the report.
     """
     protocol = protocol or MaskProtocol()
-    truths, failures = find_truth(truth)
-    truths = truths[:limit]
-    names = list_pictures(predictions)
-    pairs, unmatched = match(truths, names)
-    failures = failures + unmatched
-    images = []
-    for number, (item, name) in enumerate(pairs):
-        try:
-            images.append(_score_pair(item, predictions / name, protocol))
-        except ImageError as error:
-            failures.append(Failure(item.name, str(error)))
-        if progress is not None:
-            progress(number + 1, len(pairs))
-    unused = len(names) - len(pairs) if limit is None else 0
+    with ExitStack() as stack:
+        true = stack.enter_context(_opened("truth", truth, predicted=False))
+        predicted = stack.enter_context(_opened("predictions", predictions, predicted=True))
+        found = match(truths_of(true)[:limit], predicted.names)
+        failed, images = failures(true) + failures(predicted) + found.failures, []
+        for number, (item, name) in enumerate(found.pairs):
+            try:
+                images.append(_score_pair(item, true, predicted, name, protocol))
+            except ImageError as error:
+                failed.append(Failure(item.name, str(error)))
+            if progress is not None:
+                progress(number + 1, len(found.pairs))
+        notes = [*found.notes, *_titled("truth", true), *_titled("predictions", predicted)]
+        unused = len(predicted) - len(found.pairs) if limit is None else 0
     scores, groups = summarize(images, protocol)
-    return MaskReport(scores, images, failures, unused, groups, protocol)
+    return MaskReport(scores, images, failed, unused, groups, protocol, tuple(notes))
 
 
 def summarize(images: list[ImageScores], protocol: MaskProtocol) -> tuple[dict[str, Score], int | None]:
@@ -212,21 +210,21 @@ def summarize(images: list[ImageScores], protocol: MaskProtocol) -> tuple[dict[s
 
 
 def score_sample_folder(
-    samples: Path,
-    real: Path,
+    samples: Root,
+    real: Root,
     features: str | FeatureNetwork = "random-conv",
     limit: int | None = None,
     batch: int = 32,
     progress: Callable[[int, int], None] | None = None,
     size: int | None = None,
 ) -> SampleReport:
-    """KID between the pictures of two folders, every one brought to the feature network's size (`read_square`).
+    """KID between the pictures of two sets, the central square of each brought to the feature network's size.
 
     Args:
-        samples: Folder of generated pictures; with a metadata.jsonl, those that it lists.
-        real: Folder of real ones, likewise.
+        samples: Generated pictures: whatever `open_source` opens.
+        real: Real ones, likewise.
         features: A name, see `genstruct.metrics.features`, or a network.
-        limit: Use the first so many of each folder.
+        limit: Use the first so many of each set.
         batch: Pictures at a time.
         progress: Told how many are done, of how many.
         size: Bring all pictures to this many pixels first, so that small samples are not told from photos by the
@@ -236,42 +234,65 @@ def score_sample_folder(
         DataError: Too few readable pictures. Single pictures that fail are in the report.
     """
     network = feature_network(features) if isinstance(features, str) else features
-    listed = [(folder, list_images(folder)[:limit]) for folder in (samples, real)]
-    total = sum(len(names) for _, names in listed)
-    done, failures, found = 0, [], []
+    done, failed, found = 0, [], []
+    with ExitStack() as stack:
+        sources = [stack.enter_context(open_source(place)) for place in (samples, real)]
+        counts = [min(len(source), len(source) if limit is None else limit) for source in sources]
 
-    def count(images: int) -> None:
-        nonlocal done
-        done += images
-        if progress is not None:
-            progress(done, total)
+        def count(images: int) -> None:
+            nonlocal done
+            done += images
+            if progress is not None:
+                progress(done, sum(counts))
 
-    for folder, names in listed:
-        pictures = _batches(folder, names, size or network.size, batch, failures)
-        found.append(extract(network, (_enlarged(rows, network.size) for rows in pictures), progress=count))
-        if not len(found[-1]):
-            raise DataError(f"{folder} holds no readable pictures")
+        for source, number in zip(sources, counts, strict=True):
+            failed += failures(source)
+            pictures = _batches(source, number, size or network.size, batch, failed)
+            found.append(extract(network, (_enlarged(rows, network.size) for rows in pictures), progress=count))
+            if not len(found[-1]):
+                raise DataError(f"{source.description} holds no readable pictures")
+        notes = [line for source in sources for line in source.notes]
     sample_rows, real_rows = whitened(*found) if network.whiten else found
     distance = kernel_distance(sample_rows, real_rows)
-    return SampleReport(distance, network.name, size or network.size, len(sample_rows), len(real_rows), failures)
+    counts = len(sample_rows), len(real_rows)
+    return SampleReport(distance, network.name, size or network.size, *counts, failed, tuple(notes))
+
+
+def central_square(pixels: UInt8[np.ndarray, "height width 3"], size: int) -> Float[Tensor, "3 size size"]:
+    """The central square of a picture at `size` pixels, sRGB in [0, 1] (area-averaged where it shrinks)."""
+    image = ImageOps.fit(Image.fromarray(pixels), (size, size), Image.Resampling.BICUBIC)
+    return to_unit(np.asarray(image)).contiguous()
+
+
+def _opened(kind: str, place: Root, predicted: bool) -> Source:
+    try:
+        return open_masks(place, predicted)
+    except DataError as error:
+        raise DataError(f"{kind}: {error}") from error
+
+
+def _titled(kind: str, source: Source) -> list[str]:
+    return [f"{kind}: {line}" for line in (*source.notes, *source.masks.remarks)]
 
 
 def _enlarged(pictures: Float[Tensor, "batch 3 height width"], size: int) -> Float[Tensor, "batch 3 size size"]:
     """Pictures at the size that a network wants."""
-    if pictures.shape[-1] == size:
-        return pictures
-    return F.interpolate(pictures, (size, size), mode="bilinear", antialias=True)
+    return resized(pictures, (size, size))
 
 
-def _score_pair(item: Truth, path: Path, protocol: MaskProtocol) -> ImageScores:
-    truth, prediction = read_mask(item.mask), read_mask(path)
+def _score_pair(item: Truth, true: Source, predicted: Source, name: str, protocol: MaskProtocol) -> ImageScores:
+    truth, prediction = _unit(true.masks[item.mask]), _unit(predicted.masks[name])
     if prediction.shape != truth.shape:
         if not protocol.resize:
             sizes = [f"{mask.shape[3]}x{mask.shape[2]}" for mask in (prediction, truth)]
-            raise ImageError(f"{path}: is {sizes[0]}, the truth {sizes[1]}; --resize scores it all the same")
+            raise ImageError(f"{name}: is {sizes[0]}, the truth {sizes[1]}; --resize scores it all the same")
         prediction = F.interpolate(prediction, truth.shape[2:], mode="bilinear", antialias=True).clamp(0, 1)
-    group = item.fields.get(protocol.group_by) if protocol.group_by else None
+    group = item.record.get(protocol.group_by) if item.record and protocol.group_by else None
     return score_mask(prediction, truth, protocol, item.name, None if group is None else str(group))
+
+
+def _unit(mask: UInt8[np.ndarray, "height width"]) -> Float[Tensor, "1 1 height width"]:
+    return to_unit(mask[None, :, :, None])
 
 
 def _sums(images: list[ImageScores]) -> tuple[np.ndarray, np.ndarray]:
@@ -301,14 +322,14 @@ def _group_numbers(images: list[ImageScores]) -> np.ndarray | None:
     return np.unique([image.group for image in images], return_inverse=True)[1]
 
 
-def _batches(folder: Path, names: list[str], size: int, batch: int, failures: list[Failure]) -> Iterator[Tensor]:
-    """Readable pictures in batches; the others are added to `failures`."""
+def _batches(source: Source, count: int, size: int, batch: int, failed: list[Failure]) -> Iterator[Tensor]:
+    """Readable pictures in batches; the others are added to `failed`."""
     rows = []
-    for name in names:
+    for number in range(count):
         try:
-            rows.append(read_square(folder / name, size))
+            rows.append(central_square(source.image(number), size))
         except ImageError as error:
-            failures.append(Failure(name, str(error)))
+            failed.append(Failure(source.names[number], str(error)))
         if len(rows) == batch:
             yield torch.stack(rows)
             rows = []

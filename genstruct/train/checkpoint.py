@@ -4,14 +4,11 @@ A checkpoint is a dictionary of tensors, numbers, strings, lists and dictionarie
 When the layout changes, `FORMAT` goes up and `MIGRATIONS` gains the function that brings the previous layout forward.
 """
 
-import json
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 
 from genstruct.errors import CheckpointError, OutputError
 from genstruct.files import whole_file
@@ -27,7 +24,7 @@ PARTS = ("networks", "averaged", "optimizers", "state", "sums", "config", "log_b
 """What a trainer writes and needs to continue."""
 
 FOLDER = "checkpoints"
-_NAME = re.compile(r"images-\d{12,}\.pt")
+_DELETE = "delete it to continue from an older one"
 _SPARE_BYTES = 2**20  # what the file holds beside tensors: names, settings, zip directory
 
 
@@ -66,10 +63,12 @@ def load(path: Path, parts: Sequence[str] = ()) -> Contents:
     except PermissionError as error:
         raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
     except Exception as error:  # zip, pickle, torch and (seeking before the start) system errors: no common class
-        raise _no_checkpoint(path, _first_line(error).partition(". ")[0]) from error
+        raise CheckpointError(
+            f"{path} is truncated or no checkpoint ({_first_line(error).partition('. ')[0]}); {_DELETE}"
+        ) from error
     contents = _migrated(path, contents)
     if missing := [part for part in parts if part not in contents]:
-        raise CheckpointError(f"{path} is damaged (it lacks {', '.join(missing)}); {_advice(path)}")
+        raise CheckpointError(f"{path} is damaged (it lacks {', '.join(missing)}); {_DELETE}")
     return contents
 
 
@@ -120,7 +119,7 @@ def _migrated(path: Path, contents: object) -> Contents:
         found = contents.get("kind") if isinstance(contents, dict) else type(contents).__name__
         raise CheckpointError(f"{path} is no checkpoint of a training (kind: {found}); give one from a run's folder")
     if not isinstance(contents.get("format"), int):
-        raise CheckpointError(f"{path} is damaged (it has no format number); {_advice(path)}")
+        raise CheckpointError(f"{path} is damaged (it has no format number); {_DELETE}")
     if contents["format"] > FORMAT:
         raise CheckpointError(
             f"{path} has checkpoint format {contents['format']}, this version reads up to {FORMAT}; update genstruct"
@@ -129,39 +128,6 @@ def _migrated(path: Path, contents: object) -> Contents:
         number = contents["format"]
         contents = {**MIGRATIONS[number](contents), "format": number + 1}
     return contents
-
-
-def _no_checkpoint(path: Path, why: str) -> CheckpointError:
-    """The error for a file that cannot be read as one: what it holds, if that is known, and what to do."""
-    if (held := _weights_in(path)) is not None:
-        return CheckpointError(f"{path} holds {held} (weights), but a run is needed; give the folder of a training")
-    found = f"is truncated ({why})" if _is_ours(path) else "is no checkpoint of a training, or only a part of one"
-    return CheckpointError(f"{path} {found}; {_advice(path)}")
-
-
-def _advice(path: Path) -> str:
-    """What to do about a checkpoint that cannot be used. Only what we wrote ourselves may be called worthless."""
-    if _is_ours(path):
-        return "delete it to continue from an older one"
-    return "give the folder of a training, or a checkpoint in it"
-
-
-def _is_ours(path: Path) -> bool:
-    """Whether a file lies where a training puts its checkpoints, under a name that it gives."""
-    return path.absolute().parent.name == FOLDER and _NAME.fullmatch(path.name) is not None
-
-
-def _weights_in(path: Path) -> str | None:
-    """What a file of weights holds, as `a segmenter`; None for other files."""
-    try:
-        with safe_open(path, "pt") as opened:
-            about = json.loads((opened.metadata() or {}).get("genstruct", "{}"))
-        name = about["kind"].removeprefix("genstruct ")
-    except (SafetensorError, OSError, ValueError):
-        return None
-    except (KeyError, TypeError, AttributeError):
-        return "another program's model"
-    return f"{'an' if name[:1] in 'aeiou' else 'a'} {name}"
 
 
 def _tensor_bytes(value: object) -> int:

@@ -10,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from PIL import Image
 from torch import Tensor
 
@@ -112,18 +111,14 @@ class Report:
             self._curve_points(images, values)
 
     def pictures(self, images: int, previews: Mapping[str, Float[Tensor, "n 3 h w"]]) -> None:
-        """Write each stack of pictures as a grid, `previews/<name>-<images>.png`, and for TensorBoard."""
+        """Write each stack of pictures as a grid, `previews/<name>-<images>.png`."""
         if self.out is None:
             return
         folder = self.out / "previews"
         with writing(folder):
             folder.mkdir(exist_ok=True)
             for name, pictures in previews.items():
-                pixels = sheet(pictures)
-                with whole_file(folder / f"{name}-{images:012d}.png") as partial:
-                    Image.fromarray(pixels).save(partial, format="PNG")
-                if self.curves is not None:
-                    self.curves.add_image(f"previews/{name}", pixels, images, dataformats="HWC")
+                save_grid(folder / f"{name}-{images:012d}.png", pictures)
 
     def size(self) -> int:
         """Bytes of the log so far, noted in checkpoints."""
@@ -148,12 +143,21 @@ class Report:
                 self.curves.add_scalar(name, value, images)
 
 
-def sheet(pictures: Float[Tensor, "n 3 h w"]) -> UInt8[np.ndarray, "rows columns 3"]:
-    """Pictures in [0, 1] side by side on a near-square grid, row by row; unused cells are white."""
-    from torchvision.utils import make_grid  # takes a second to import
+def grid(pictures: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "3 rows columns"]:
+    """Pictures side by side on a near-square grid, row by row; unused cells are white."""
+    n, _, h, w = pictures.shape
+    columns = math.ceil(math.sqrt(n))
+    rows = math.ceil(n / columns)
+    cells = pictures.new_ones(rows * columns, 3, h, w)
+    cells[:n] = pictures
+    return cells.reshape(rows, columns, 3, h, w).permute(2, 0, 3, 1, 4).reshape(3, rows * h, columns * w)
 
-    columns = math.ceil(math.sqrt(len(pictures)))
-    return to_bytes(make_grid(pictures.detach().float().cpu().nan_to_num(), columns, padding=0, pad_value=1))
+
+def save_grid(path: Path, pictures: Float[Tensor, "n 3 h w"]) -> None:
+    """Write pictures in [0, 1] as one 8-bit PNG; the file appears whole or not at all."""
+    pixels = to_bytes(grid(pictures.detach().float().cpu().nan_to_num()))
+    with whole_file(path) as partial:
+        Image.fromarray(pixels).save(partial, format="PNG")
 
 
 def _plain(value: object) -> object:

@@ -18,6 +18,13 @@ def photo(seed: int, width: int = 24, height: int = 20) -> np.ndarray:
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
+def mask(width: int = 24, height: int = 20, left: int = 4) -> np.ndarray:
+    """A block of 255 on 0 [height, width]."""
+    pixels = np.zeros((height, width), np.uint8)
+    pixels[5:15, left : left + 10] = 255
+    return pixels
+
+
 def encoded(pixels: np.ndarray, kind: str = "png", **options: object) -> bytes:
     """The bytes of an image file."""
     data = io.BytesIO()

@@ -8,7 +8,7 @@ import zipfile
 
 import numpy as np
 import pytest
-from pictures import encoded, fill, photo
+from pictures import encoded, fill, mask, photo
 from PIL import Image
 
 from genstruct.cli import data
@@ -56,8 +56,8 @@ def test_the_mean_picture_is_the_mean_of_the_squeezed_pictures(tmp_path):
 def test_masks_of_another_size_and_unreadable_masks_are_named(tmp_path):
     fill(tmp_path, ["0.png", "1.png", "2.png"])
     (tmp_path / "masks").mkdir()
-    (tmp_path / "masks/0.png").write_bytes(encoded(photo(0)[..., 0]))
-    (tmp_path / "masks/1.png").write_bytes(encoded(photo(0, 24, 21)[..., 0]))
+    (tmp_path / "masks/0.png").write_bytes(encoded(mask()))
+    (tmp_path / "masks/1.png").write_bytes(encoded(mask(24, 21)))
     (tmp_path / "masks/2.png").write_bytes(b"no")
     lines = [json.dumps({"file_name": f"{n}.png", "mask_file_name": f"masks/{n}.png"}) for n in range(3)]
     (tmp_path / "metadata.jsonl").write_text("\n".join(lines))

@@ -110,14 +110,25 @@ def test_a_huge_value_is_not_repeated_in_full():
 
 @pytest.mark.parametrize(
     "path",
-    ["/a.png", "../a.png", "a/../../b.png", "C:\\a.png", "c:/a.png", "..\\a.png", "\\\\host\\a.png", "", "a\n.png"],
+    ["/a.png", "../a.png", "a/../../b.png", "C:\\a.png", "c:/a.png", "..\\a.png", "\\\\host\\a.png", "", "a\0.png"],
 )
 def test_paths_that_leave_their_folder_on_any_system_are_not_safe(path):
     assert not is_safe_path(path)
 
 
 @pytest.mark.parametrize(
-    "path", ["a.png", "a/b.png", "a..b/c...png", "ä é/ü.png", "./a.png", "12:30.png", "at 9.00\u202fAM.png"]
+    "path",
+    [
+        "a.png",
+        "a/b.png",
+        "a..b/c...png",
+        "ä é/ü.png",
+        "./a.png",
+        "12:30.png",
+        "at 9.00\u202fAM.png",
+        "a\n.png",
+        "\udcff.png",
+    ],
 )
 def test_ordinary_paths_are_safe(path):
     assert is_safe_path(path)

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import lmdb
 import numpy as np
 import pytest
-from pictures import encoded, photo
+from pictures import encoded, mask, photo
 
 from genstruct.data.shards import expand_shards
 from genstruct.data.sources import open_source
@@ -113,13 +113,13 @@ def test_metadata_inside_an_archive_keeps_masks_from_being_images(make):
     line = json.dumps({"file_name": "images/0.png", "mask_file_name": "masks/0.png", "box": [1, 2, 9, 9]}).encode()
     members = [
         ("images/0.png", encoded(photo(0))),
-        ("masks/0.png", encoded(photo(0)[..., 0])),
+        ("masks/0.png", encoded(mask())),
         ("metadata.jsonl", line),
     ]
     with open_source(make(members)) as source:
         assert source.names == ("images/0.png",)
         assert source.records["images/0.png"].box == (1, 2, 9, 9)
-        assert np.array_equal(source.mask(0), photo(0)[..., 0])
+        assert np.array_equal(source.mask(0), mask())
 
 
 def test_one_damaged_member_of_a_zip_leaves_the_others_readable(tmp_path):
@@ -182,12 +182,12 @@ def test_samples_of_a_web_data_set_keep_image_mask_and_fields_together(tmp_path)
     fields = {"category": "car", "box": [1, 2, 9, 9], "azimuth": "north", "mask_file_name": "../elsewhere.png", "n": 3}
     members = [
         ("000.jpg", encoded(photo(0), "jpeg")),
-        ("000.mask.png", encoded(photo(0)[..., 0])),
+        ("000.mask.png", encoded(mask())),
         ("000.json", json.dumps(fields).encode()),
         ("001.jpg", encoded(photo(1), "jpeg")),
         ("001.json", b"{broken"),
         ("001.cls", b"7"),
-        ("002.seg.png", encoded(photo(2)[..., 0])),
+        ("002.seg.png", encoded(mask(left=6))),
         ("002.png", encoded(photo(2))),
         ("holiday.2021.01.jpg", encoded(photo(3), "jpeg")),
         ("holiday.2021.02.jpg", encoded(photo(4), "jpeg")),
@@ -198,9 +198,9 @@ def test_samples_of_a_web_data_set_keep_image_mask_and_fields_together(tmp_path)
     assert source.names == ("000.jpg", "001.jpg", "002.png", *photographs)
     record = source.records["000.jpg"]
     assert (record.category, record.box, record.azimuth, record.extra) == ("car", (1, 2, 9, 9), None, {"n": 3})
-    assert np.array_equal(source.mask(0), photo(0)[..., 0])
+    assert np.array_equal(source.mask(0), mask())
     assert source.mask(1) is None
-    assert np.array_equal(source.mask(2), photo(2)[..., 0])
+    assert np.array_equal(source.mask(2), mask(left=6))
     assert source.problems[0].startswith('000.json: azimuth must be a number, got "north"')
     assert source.problems[1].startswith("001.json: not a JSON object")
 

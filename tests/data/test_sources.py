@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from pictures import encoded, fill, photo
+from pictures import encoded, fill, mask, photo
 
 from genstruct.data.sources import open_source
 from genstruct.data.tree import choose_images
@@ -120,7 +120,7 @@ def _labeled(folder, lines):
     fill(folder, ["images/0.png", "images/1.png", "images/2.png"])
     for number in range(3):
         (folder / "masks").mkdir(exist_ok=True)
-        (folder / f"masks/{number}.png").write_bytes(encoded(photo(number)[..., 0]))
+        (folder / f"masks/{number}.png").write_bytes(encoded(mask(left=number)))
     (folder / "metadata.jsonl").write_text("\n".join(json.dumps(line) for line in lines))
     return folder
 
@@ -130,7 +130,7 @@ def test_masks_listed_in_the_metadata_are_not_taken_for_images(tmp_path):
     source = open_source(_labeled(tmp_path, lines))
     assert source.names == ("images/0.png", "images/1.png", "images/2.png")
     assert source.notes == source.problems == ()
-    assert np.array_equal(source.mask(1), photo(1)[..., 0])
+    assert np.array_equal(source.mask(1), mask(left=1))
 
 
 def test_metadata_of_a_subfolder_names_files_relative_to_itself(tmp_path):
@@ -163,10 +163,13 @@ def test_what_the_metadata_lists_but_is_not_there_is_said(tmp_path):
 
 
 def test_masks_do_not_pass_for_images_where_metadata_cannot_be_read() -> None:
-    def read(path: str) -> bytes:
-        raise ImageError(f"{path}: damaged")
+    class Damaged:
+        def read_path(self, path: str) -> bytes:
+            raise ImageError(f"{path}: damaged")
 
-    chosen = choose_images(["a/images/0.png", "a/masks/0.png", "a/metadata.jsonl", "b/0.png"], read)
+        peek = read_path
+
+    chosen = choose_images(["a/images/0.png", "a/masks/0.png", "a/metadata.jsonl", "b/0.png"], Damaged())
     assert chosen.names == ["b/0.png"]
     assert chosen.problems == [
         "a/metadata.jsonl: damaged; what lies in its folder is left out, until it is mended or removed"

@@ -8,9 +8,9 @@ import pytest
 from PIL import Image
 
 from genstruct.cli import evaluate
+from genstruct.data.masks import decode_mask
 from genstruct.errors import DataError, OutputError
 from genstruct.export.offset import offset_box, valid_placements, write_offset_set
-from genstruct.metrics.folders import read_mask
 
 
 def blob(y0, y1, x0, x1, size=(96, 128)):
@@ -81,7 +81,7 @@ def test_the_written_set_is_consistent_moves_objects_and_repeats(labeled, tmp_pa
         image = np.asarray(Image.open(tmp_path / "a" / row["file_name"]))
         original = np.asarray(Image.open(labeled / row["file_name"]))
         np.testing.assert_array_equal(image, original[y0:y1, x0:x1])
-        assert read_mask(tmp_path / "a" / row["mask_file_name"]).shape[2:] == image.shape[:2]
+        assert decode_mask(tmp_path / "a" / row["mask_file_name"]).shape == image.shape[:2]
         assert row["intrinsics"][0][2] == 64 - x0
         assert row["intrinsics"][1][2] == 48 - y0
         assert row["box"] == [max(40 - x0, 0), max(30 - y0, 0), min(90, x1) - x0, min(60, y1) - y0]

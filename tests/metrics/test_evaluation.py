@@ -8,9 +8,10 @@ import pytest
 from PIL import Image
 
 from genstruct.cli import evaluate
-from genstruct.errors import DataError, ImageError
+from genstruct.data.sources import open_masks
+from genstruct.errors import DataError
 from genstruct.metrics.evaluation import MaskProtocol, score_mask_folder, score_sample_folder
-from genstruct.metrics.folders import find_truth, list_images, list_pictures, match, read_mask, read_picture
+from genstruct.metrics.matching import match, truths_of
 
 
 def block(x0, x1, size=(20, 24)):
@@ -67,7 +68,7 @@ def test_missing_broken_and_wrong_sized_predictions_are_reported_and_the_rest_is
     assert command(*words, "--json", tmp_path / "out.json") == 1
     said = capsys.readouterr().err.splitlines()
     assert len(said) == 4
-    assert any("00001" in line and "cannot be decoded" in line for line in said)
+    assert any("00001" in line and "not an image" in line for line in said)
     assert any("00002" in line and "12x20" in line and "24x20" in line and "--resize" in line for line in said)
     assert any("00003" in line and "no prediction" in line for line in said)
     result = json.loads((tmp_path / "out.json").read_text())
@@ -79,10 +80,13 @@ def test_missing_broken_and_wrong_sized_predictions_are_reported_and_the_rest_is
 
 def test_the_exit_status_is_two_when_nothing_can_be_scored(labeled, tmp_path):
     (tmp_path / "pred").mkdir()
+    with pytest.raises(DataError, match=r"predictions: folder .*pred holds no images"):
+        command("masks", "--pred", tmp_path / "pred", "--truth", labeled)
+    save(tmp_path / "pred/other.png", block(4, 14))
     assert command("masks", "--pred", tmp_path / "pred", "--truth", labeled) == 2
-    with pytest.raises(DataError, match="not a folder"):
+    with pytest.raises(DataError, match=r"predictions: .*nowhere: no such file or folder"):
         command("masks", "--pred", tmp_path / "nowhere", "--truth", labeled)
-    with pytest.raises(DataError, match="does not exist"):
+    with pytest.raises(DataError, match=r"truth: .*nowhere: no such file or folder"):
         command("masks", "--pred", tmp_path / "pred", "--truth", tmp_path / "nowhere")
 
 
@@ -105,7 +109,8 @@ def test_json_without_a_file_takes_the_place_of_the_table(labeled, capsys):
 
 def test_a_threshold_decides_what_is_object(labeled, tmp_path):
     for number in range(4):
-        save(tmp_path / f"pred/{number:05}.png", (block(4, 14) // 255 * 100).astype(np.uint8))
+        ramp = np.linspace(90, 110, 240).reshape(20, 12).astype(np.uint8)  # a soft mask is never flat
+        save(tmp_path / f"pred/{number:05}.png", np.where(block(4, 14) > 0, np.repeat(ramp, 2, 1), 0).astype(np.uint8))
     low, high = (score_mask_folder(tmp_path / "pred", labeled, MaskProtocol(threshold=t)) for t in (0.3, 0.5))
     assert (low.scores["iou"].value, high.scores["iou"].value) == (1, 0)
     assert high.scores["max_f_beta"].value == 1
@@ -119,71 +124,77 @@ def test_an_inverted_mask_scores_low_and_its_oracle_flip_apart(labeled, tmp_path
 
 
 def test_truth_above_127_is_object(tmp_path):
-    save(tmp_path / "truth/a.png", np.array([[127, 128]], np.uint8))
-    save(tmp_path / "pred/a.png", np.array([[0, 255]], np.uint8))
+    save(tmp_path / "truth/a.png", np.array([[0, 0, 127, 128, 255, 255]], np.uint8))
+    save(tmp_path / "pred/a.png", np.array([[0, 0, 0, 255, 255, 255]], np.uint8))
     assert score_mask_folder(tmp_path / "pred", tmp_path / "truth").scores["iou"].value == 1
 
 
 def names_of(tmp_path, *names):
     for name in names:
         save(tmp_path / "truth" / name, block(2, 4))
-    return find_truth(tmp_path / "truth")[0]
+    return truths_of(open_masks(tmp_path / "truth"))
+
+
+def paired(truths, names):
+    found = match(truths, names)
+    return [(truth.name, name) for truth, name in found.pairs], [failure.why for failure in found.failures]
 
 
 def test_equal_stems_in_different_folders_match_by_folder(tmp_path):
     truths = names_of(tmp_path, "a/1.png", "b/1.png")
-    pairs, failures = match(truths, ["b/1.png", "a/1.png", "overlay/1.png"])
-    assert [(truth.name, name) for truth, name in pairs] == [("a/1.png", "a/1.png"), ("b/1.png", "b/1.png")]
-    assert not failures
-    pairs, failures = match(truths, ["1.png"])
+    assert paired(truths, ["b/1.png", "a/1.png", "x/1.png"]) == ([("a/1.png", "a/1.png"), ("b/1.png", "b/1.png")], [])
+    pairs, failures = paired(truths, ["1.png"])
     assert not pairs
-    assert "2 truths are called 1" in failures[0].why
+    assert "2 truths are called 1" in failures[0]
 
 
 def test_images_that_differ_by_their_suffix_keep_it_in_the_names_of_their_masks(tmp_path):
+    for kind in ("jpg", "png"):
+        save(tmp_path / f"masks/{kind}.png", block(2, 4))
     rows = [{"file_name": f"a.{kind}", "mask_file_name": f"masks/{kind}.png"} for kind in ("jpg", "png")]
     (tmp_path / "metadata.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
-    pairs, failures = match(find_truth(tmp_path)[0], ["a.png.png", "a.jpg.png"])
-    assert [(truth.name, name) for truth, name in pairs] == [("a.jpg", "a.jpg.png"), ("a.png", "a.png.png")]
+    pairs, failures = paired(truths_of(open_masks(tmp_path)), ["a.png.png", "a.jpg.png"])
+    assert pairs == [("a.jpg", "a.jpg.png"), ("a.png", "a.png.png")]
     assert not failures
 
 
 def test_a_stem_that_occurs_twice_among_predictions_is_not_guessed(tmp_path):
-    pairs, failures = match(names_of(tmp_path, "a/1.png"), ["x/1.png", "y/1.png"])
+    pairs, failures = paired(names_of(tmp_path, "a/1.png"), ["x/1.png", "y/1.png"])
     assert not pairs
-    assert "several called 1" in failures[0].why
+    assert "several called 1" in failures[0]
+
+
+@pytest.mark.parametrize("truth", ["0_mask.png", "0-seg.gif", "masks/0_gtFine_labelIds.png", "0.mask.tif"])
+def test_endings_of_labels_are_taken_off_where_names_differ_and_that_is_said(tmp_path, truth):
+    found = match(names_of(tmp_path, truth, "1_mask.png"), ["0.png", "1.png"])
+    assert sorted(name for _, name in found.pairs) == ["0.png", "1.png"]
+    assert "without endings such as _mask" in found.notes[0]
+    assert not match(names_of(tmp_path / "other", "0.png"), ["0.png"]).notes
+
+
+def test_endings_are_not_taken_off_where_that_would_be_a_guess(tmp_path):
+    pairs, failures = paired(names_of(tmp_path, "0_mask.png", "0_seg.png"), ["0.png"])
+    assert not pairs
+    assert "no prediction is called 0_mask" in failures[0]
 
 
 def test_bad_metadata_lines_are_reported_by_number(labeled):
     good = (labeled / "metadata.jsonl").read_text()
     bad = ["{not json", "[1]", '{"file_name": "x.jpg"}', '{"file_name": "../x.jpg", "mask_file_name": "m.png"}']
     (labeled / "metadata.jsonl").write_text("\n".join([good, *bad, good.splitlines()[0]]))
-    truths, failures = find_truth(labeled)
-    assert len(truths) == 4
-    assert [failure.name for failure in failures] == [f"metadata.jsonl line {n}" for n in range(5, 10)]
-    for failure, part in zip(failures, ("JSON", "object", "mask_file_name", "leads out", "second time"), strict=True):
-        assert part in failure.why
+    report = score_mask_folder(labeled / "masks", labeled)
+    assert len(report.images) == 4
+    told = {failure.name: failure.why for failure in report.failures}
+    for line, part in ((5, "JSON"), (6, "object"), (8, "leaves the folder"), (9, "a second line")):
+        assert part in told[f"metadata.jsonl line {line}"]
+    assert "mask_file_name" in told["x.jpg"]
 
 
-def test_masks_of_other_depths_are_read_and_cut_outs_refused(tmp_path):
-    save(tmp_path / "deep.png", np.array([[0, 65535]], np.uint16))
-    save(tmp_path / "rgb.png", np.array([[[0, 0, 0], [255, 255, 255]]], np.uint8))
-    save(tmp_path / "rgba.png", np.zeros((2, 2, 4), np.uint8))
-    for name in ("deep.png", "rgb.png"):
-        assert read_mask(tmp_path / name).flatten().tolist() == [0, 1]
-    assert np.asarray(read_picture(tmp_path / "deep.png"))[0].tolist() == [[0] * 3, [255] * 3]
-    with pytest.raises(ImageError, match="cut-out"):
-        read_mask(tmp_path / "rgba.png")
-
-
-def test_a_picture_with_too_many_pixels_is_refused(tmp_path, monkeypatch):
-    save(tmp_path / "large.png", block(2, 4))
-    count = block(2, 4).size
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", count - 1)  # Pillow warns, as of the photos of many telephones
-    read_mask(tmp_path / "large.png")
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", count // 2 - 1)
-    with pytest.raises(ImageError, match="safe to decode"):
-        read_mask(tmp_path / "large.png")
+def test_photos_need_not_lie_beside_their_true_masks(labeled):
+    for photo in (labeled / "images").iterdir():
+        photo.unlink()
+    report = score_mask_folder(labeled / "masks", labeled)
+    assert (len(report.images), report.failures) == (4, [])
 
 
 def test_samples_like_the_real_images_score_lower_than_others(tmp_path, capsys):
@@ -200,7 +211,7 @@ def test_samples_like_the_real_images_score_lower_than_others(tmp_path, capsys):
     assert "broken.png" in said.err
     assert json.loads(said.out)["kid"]["subset_size"] == 12
     (tmp_path / "none").mkdir()
-    with pytest.raises(DataError, match="no readable"):
+    with pytest.raises(DataError, match="holds no images"):
         score_sample_folder(tmp_path / "none", tmp_path / "real")
 
 
@@ -217,13 +228,14 @@ def test_samples_are_not_told_from_photos_by_their_size_when_all_are_brought_to_
 
 
 def test_masks_and_depths_of_a_labeled_set_are_not_taken_for_its_photos(tmp_path):
-    for name in ("images/0.png", "images/1.png", "masks/0.png", "depth/0.png", "more/2.png"):
-        save(tmp_path / "set" / name, block(2, 4))
-    lines = [json.dumps({"file_name": f"images/{i}.png", "mask_file_name": f"masks/{i}.png"}) for i in (0, 1)]
+    rng = np.random.default_rng(0)
+    for name in (*(f"images/{i}.png" for i in range(4)), "masks/0.png", "depth/0.png", "more/2.png"):
+        save(tmp_path / "set" / name, rng.integers(0, 255, (20, 24, 3)).astype(np.uint8))
+    lines = [json.dumps({"file_name": f"images/{i}.png", "mask_file_name": f"masks/{i}.png"}) for i in range(4)]
     (tmp_path / "set/metadata.jsonl").write_text("\n".join([*lines, "not JSON"]))
-    assert list_images(tmp_path / "set") == ["images/0.png", "images/1.png"]
-    save(tmp_path / "free.png", block(2, 4))
-    assert list_images(tmp_path) == ["free.png", "set/images/0.png", "set/images/1.png"]
+    report = score_sample_folder(tmp_path / "set", tmp_path / "set")
+    assert report.samples == 4
+    assert any("not JSON" in failure.why for failure in report.failures)
 
 
 def test_a_set_has_no_distance_from_itself(tmp_path):
@@ -234,14 +246,16 @@ def test_a_set_has_no_distance_from_itself(tmp_path):
     assert abs(kid.value) < 3 * kid.standard_error
 
 
-def test_transparent_pictures_are_read_over_white(tmp_path):
-    save(tmp_path / "a.png", np.array([[[9, 9, 9, 0], [9, 9, 9, 255]]], np.uint8))
-    assert np.asarray(read_picture(tmp_path / "a.png"))[0].tolist() == [[255] * 3, [9] * 3]
-
-
 def test_pictures_to_look_at_beside_masks_are_not_taken_for_masks(tmp_path):
     for name in ("a.png", "overlay/a.png", "cutout/a.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        Image.new("L", (4, 4)).save(tmp_path / name)
+        save(tmp_path / name, block(2, 4))
     (tmp_path / "masks.jsonl").touch()
-    assert list_pictures(tmp_path) == ["a.png"]
+    assert open_masks(tmp_path, predicted=True).names == ("a.png",)
+
+
+def test_undecided_masks_of_our_own_are_scored_without_a_word(labeled, tmp_path):
+    for number in range(4):
+        save(tmp_path / f"pred/{number:05}.png", np.full((20, 24), 1, np.uint8))
+    (tmp_path / "pred/masks.jsonl").touch()
+    report = score_mask_folder(tmp_path / "pred", labeled)
+    assert (report.scores["iou"].value, report.notes, report.failures) == (0, (), [])

@@ -10,10 +10,11 @@ from tiny_perturbed import GENERATOR, TRAIN, settings, trainer
 
 from genstruct.cli.main import main
 from genstruct.configuration import plain
-from genstruct.data.read import decode_mask
+from genstruct.data.masks import MaskSet
+from genstruct.data.read import decode_image
 from genstruct.data.sources import open_source
 from genstruct.errors import CheckpointError, OutputError
-from genstruct.metrics.folders import read_square
+from genstruct.metrics.evaluation import central_square
 from genstruct.segmentation.layered import center_prior
 from genstruct.segmentation.samples import load_generator, write_samples
 from genstruct.train import checkpoint
@@ -63,10 +64,12 @@ def test_layers_are_a_labeled_set_whose_pictures_are_their_composites(run, tmp_p
     with open_source(str(tmp_path / "out")) as source:
         lines = [json.loads(line) for line in (tmp_path / "out" / "metadata.jsonl").read_text().splitlines()]
         assert [line["file_name"] for line in lines] == [f"images/{number:06d}.png" for number in range(3)]
-        mask = decode_mask(source.read_path(lines[2]["mask_file_name"]), "mask", 1000)
+        path = lines[2]["mask_file_name"]
+        mask = MaskSet(source.read_path, [path], predicted=True)[path]  # grey all over: nothing was trained
     mask = torch.from_numpy(mask / 255).float()
     picture, background, foreground = (
-        read_square(tmp_path / "out" / place / "000002.png", 16) for place in ("images", "backgrounds", "foregrounds")
+        central_square(decode_image(tmp_path / "out" / place / "000002.png"), 16)
+        for place in ("images", "backgrounds", "foregrounds")
     )
     torch.testing.assert_close(picture, mask * foreground + (1 - mask) * background, atol=3 / 255, rtol=0)
 

@@ -2,7 +2,6 @@ import io
 import json
 import math
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -11,7 +10,7 @@ from rich.console import Console
 from genstruct.errors import OutputError
 from genstruct.train.journal import Journal
 from genstruct.train.progress import ProgressLine, Sparse, describe, duration, short
-from genstruct.train.report import LogSums, Progress, Report, sheet
+from genstruct.train.report import LogSums, Progress, Report, grid, save_grid
 from genstruct.train.state import State
 
 
@@ -48,30 +47,22 @@ def test_tensorboard_gets_the_finite_values(tmp_path):
 
     report = Report(tmp_path, tensorboard=True)
     report.line(8, {"loss": 0.25, "bad": math.nan, "event": "text"})
-    report.pictures(8, {"layers": torch.linspace(0, 1, 4)[:, None, None, None].expand(4, 3, 2, 2)})
     report.close()
     events = EventAccumulator(str(tmp_path / "tensorboard"))
     events.Reload()
     assert events.Tags()["scalars"] == ["loss"]
     assert [(e.step, e.value) for e in events.Scalars("loss")] == [(8, 0.25)]
-    assert events.Tags()["images"] == ["previews/layers"]
-    (shown,) = events.Images("previews/layers")
-    with Image.open(io.BytesIO(shown.encoded_image_string)) as image:
-        assert shown.step == 8 and np.asarray(image)[::2, ::2, 0].tolist() == [[0, 85], [170, 255]]
 
 
 def test_pictures_fill_a_near_square_grid_row_by_row(tmp_path):
     pictures = torch.linspace(0, 0.8, 5)[:, None, None, None].expand(5, 3, 2, 4)
-    pixels = sheet(pictures)
-    assert pixels.shape == (4, 12, 3)
-    assert pixels[0, ::4, 0].tolist() == [0, 51, 102]
-    assert pixels[2, ::4, 2].tolist() == [153, 204, 255]
-    assert sheet(pictures[:1]).shape == (2, 4, 3)
-    report = Report(tmp_path, tensorboard=False)
-    report.pictures(8, {"a": pictures})
-    report.close()
-    with Image.open(tmp_path / "previews" / "a-000000000008.png") as image:
-        assert np.array_equal(np.asarray(image), pixels)
+    sheet = grid(pictures)
+    assert sheet.shape == (3, 4, 12)
+    assert sheet[0, 0, ::4].tolist() == pytest.approx([0, 0.2, 0.4])
+    assert sheet[0, 2, ::4].tolist() == pytest.approx([0.6, 0.8, 1.0])
+    save_grid(tmp_path / "a.png", pictures)
+    with Image.open(tmp_path / "a.png") as image:
+        assert image.size == (12, 4) and image.getpixel((4, 0)) == (51, 51, 51)
 
 
 def test_a_report_on_another_rank_writes_nothing(tmp_path):

@@ -5,6 +5,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ import torch
 import torch.nn.functional as F
 from PIL import Image
 
+from genstruct.data.source import Source, labeled
+from genstruct.data.sources import open_source
 from genstruct.errors import DataError, MissingDependency
-from genstruct.metrics.folders import Truth, find_truth, read_mask, read_picture
-from genstruct.pixels import to_unit
+from genstruct.pixels import resized, to_unit
 
 # Fixed before any image was looked at: an object a good two thirds of the frame wide, of an aspect of 5 to 3.
 ELLIPSE = (0.2, 0.34)  # half axes (y, x) in sides
@@ -22,13 +24,36 @@ MARGIN = 0.05
 BOX_GROWTH = 0.1
 SIZE = 64
 """Side of the pictures that the mean mask and the U-Net are made from, pixels."""
-Predictor = Callable[[Truth], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Item:
+    """A labelled picture of a set."""
+
+    source: Source
+    number: int
+
+    @property
+    def name(self) -> str:
+        """Of the picture."""
+        return self.source.names[self.number]
+
+    def picture(self) -> np.ndarray:
+        """uint8 [height, width, 3]."""
+        return self.source.image(self.number)
+
+    def mask(self) -> torch.Tensor:
+        """[1, 1, height, width] in [0, 1]."""
+        return to_unit(self.source.mask(self.number)[None, :, :, None])
+
+
+Predictor = Callable[[Item], np.ndarray]
 """A mask in [0, 1], float32 [height, width] of the picture's own size."""
 
 
-def ellipse(item: Truth) -> np.ndarray:
+def ellipse(item: Item) -> np.ndarray:
     """A centred ellipse, whatever the picture."""
-    width, height = read_picture(item.image).size
+    height, width = item.picture().shape[:2]
     y, x = ((np.arange(size) + 0.5) / size - 0.5 for size in (height, width))
     return ((y[:, None] / ELLIPSE[0]) ** 2 + (x[None] / ELLIPSE[1]) ** 2 <= 1).astype(np.float32)
 
@@ -37,22 +62,22 @@ def mean_mask(masks: torch.Tensor) -> Predictor:
     """The mean of `masks` [n, 1, 64, 64], resized."""
     mean = masks.mean(0, keepdim=True)
 
-    def predict(item: Truth) -> np.ndarray:
-        width, height = read_picture(item.image).size
+    def predict(item: Item) -> np.ndarray:
+        height, width = item.picture().shape[:2]
         return F.interpolate(mean, (height, width), mode="bilinear")[0, 0].numpy()
 
     return predict
 
 
-def grabcut(box_of: Callable[[Truth, int, int], tuple[int, int, int, int]]) -> Predictor:
+def grabcut(box_of: Callable[[Item, int, int], tuple[int, int, int, int]]) -> Predictor:
     """GrabCut (Rother et al. 2004), 5 rounds, from a rectangle outside of which all is background."""
     try:
         import cv2
     except ImportError as error:
         raise MissingDependency("the GrabCut rows need OpenCV: pip install 'genstruct[bench]'") from error
 
-    def predict(item: Truth) -> np.ndarray:
-        image = np.ascontiguousarray(np.asarray(read_picture(item.image))[..., ::-1])
+    def predict(item: Item) -> np.ndarray:
+        image = np.ascontiguousarray(item.picture()[..., ::-1])
         height, width = image.shape[:2]
         x0, y0, x1, y1 = box_of(item, height, width)
         labels, models = np.zeros((height, width), np.uint8), [np.zeros((1, 65)) for _ in range(2)]
@@ -63,15 +88,15 @@ def grabcut(box_of: Callable[[Truth, int, int], tuple[int, int, int, int]]) -> P
     return predict
 
 
-def frame_box(item: Truth, height: int, width: int) -> tuple[int, int, int, int]:
+def frame_box(item: Item, height: int, width: int) -> tuple[int, int, int, int]:
     """The frame less a margin."""
     dy, dx = max(1, round(MARGIN * height)), max(1, round(MARGIN * width))
     return dx, dy, width - dx, height - dy
 
 
-def true_box(item: Truth, height: int, width: int) -> tuple[int, int, int, int]:
+def true_box(item: Item, height: int, width: int) -> tuple[int, int, int, int]:
     """The box of the true mask, grown on each side, at least one pixel inside the frame."""
-    rows, columns = np.nonzero(read_mask(item.mask)[0, 0].numpy() > 0.5)
+    rows, columns = np.nonzero(item.mask()[0, 0].numpy() > 0.5)
     if not len(rows):
         return frame_box(item, height, width)
     dy, dx = BOX_GROWTH * np.ptp(rows), BOX_GROWTH * np.ptp(columns)
@@ -79,15 +104,15 @@ def true_box(item: Truth, height: int, width: int) -> tuple[int, int, int, int]:
     return x0, y0, min(width - 1, round(columns.max() + 1 + dx)), min(height - 1, round(rows.max() + 1 + dy))
 
 
-def small(picture: Image.Image) -> torch.Tensor:
+def small(picture: np.ndarray) -> torch.Tensor:
     """The whole picture at 64 x 64, [3, 64, 64] in [0, 1]."""
-    return to_unit(np.asarray(picture.resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
+    return to_unit(np.asarray(Image.fromarray(picture).resize((SIZE, SIZE), Image.Resampling.BICUBIC)))
 
 
-def load_training_set(truths: list[Truth], with_images: bool) -> tuple[torch.Tensor, torch.Tensor]:
+def load_training_set(items: list[Item], with_images: bool) -> tuple[torch.Tensor, torch.Tensor]:
     """Images (if wanted) and true masks at 64 px."""
-    masks = [F.interpolate(read_mask(item.mask), (SIZE, SIZE), mode="bilinear", antialias=True)[0] for item in truths]
-    images = [small(read_picture(item.image)) for item in truths] if with_images else [torch.zeros(3, 1, 1)]
+    masks = [resized(item.mask(), (SIZE, SIZE))[0] for item in items]
+    images = [small(item.picture()) for item in items] if with_images else [torch.zeros(3, 1, 1)]
     return torch.stack(images), torch.stack(masks)
 
 
@@ -134,10 +159,10 @@ def train_unet(images: torch.Tensor, masks: torch.Tensor, minutes: float, seed: 
     network.eval().requires_grad_(False)
     print(f"unet: {seen} images in {minutes:g} minutes, last loss {loss.item():.4f}", file=sys.stderr)
 
-    def predict(item: Truth) -> np.ndarray:
-        picture = read_picture(item.image)
+    def predict(item: Item) -> np.ndarray:
+        picture = item.picture()
         logits = network(small(picture)[None])
-        return F.interpolate(logits, picture.size[::-1], mode="bilinear").sigmoid()[0, 0].numpy()
+        return F.interpolate(logits, picture.shape[:2], mode="bilinear").sigmoid()[0, 0].numpy()
 
     return predict
 
@@ -158,11 +183,10 @@ def predictors(rows: list[str], train: Path, minutes: float, seed: int) -> Itera
             yield row, grabcut(true_box if row == "grabcut-box" else frame_box)
 
 
-def usable(place: Path) -> list[Truth]:
+def usable(place: Path) -> list[Item]:
     """The items of a set with metadata; a reference is computed on all of a set or not at all."""
-    truths, failures = find_truth(place)
+    source = open_source(place)
+    numbers, failures = labeled(source)
     if failures:
         raise DataError(f"{place}: {failures[0].name}: {failures[0].why}")
-    if any(item.image is None for item in truths):
-        raise DataError(f"{place} has no metadata.jsonl with file_name and mask_file_name")
-    return truths
+    return [Item(source, number) for number in numbers]
