@@ -1,7 +1,8 @@
-"""What the README and the packaging promise. (Configurations: test_configs; exact resume: train/test_trainer.)"""
+"""What the texts and the packaging promise. (Configurations: test_configs; exact resume: train/test_trainer.)"""
 
 import json
 import os
+import pkgutil
 import re
 import shlex
 import subprocess
@@ -25,9 +26,16 @@ MACHINE_PATHS = [
 ]
 
 
-def readme_commands():
-    """Command lines of the README's code blocks, continuation lines joined, comments and prompts taken off."""
-    blocks = re.findall(r"^```(?:bash|sh|console|shell)\n(.*?)^```", (ROOT / "README.md").read_text(), re.M | re.S)
+def texts():
+    """All pages for people: README of every room, CONTRIBUTING, cards of weights."""
+    places = ("*.md", "assets/*.md", "configs/**/*.md", "tools/**/*.md", "genstruct/**/*.md")
+    return sorted(path for place in places for path in ROOT.glob(place))
+
+
+def shown_commands():
+    """Command lines of the code blocks of all texts, continuation lines joined, comments and prompts taken off."""
+    pattern = re.compile(r"^```(?:bash|sh|console|shell)\n(.*?)^```", re.M | re.S)
+    blocks = [block for path in texts() for block in pattern.findall(path.read_text())]
     for line in "\n".join(blocks).replace("\\\n", " ").splitlines():
         for part in re.split(r"&&|\|", line.removeprefix("$ ")):
             words = shlex.split(part, comments=True)
@@ -48,15 +56,15 @@ def as_genstruct(words):
     return None
 
 
-def test_the_readme_shows_commands():
-    shown = [" ".join(words) for words in readme_commands()]
+def test_the_texts_show_commands():
+    shown = [" ".join(words) for words in shown_commands()]
     assert any(line.startswith("make demo") for line in shown)
     assert any(line.startswith("genstruct train configs/") for line in shown)
     assert any(line.startswith("genstruct masks --model") for line in shown)
 
 
-@pytest.mark.parametrize("words", list(readme_commands()), ids=" ".join)
-def test_every_command_of_the_readme_can_be_run_as_it_stands(words):
+@pytest.mark.parametrize("words", list(shown_commands()), ids=" ".join)
+def test_every_command_of_the_texts_can_be_run_as_it_stands(words):
     for word in words:
         if word.startswith(("configs/", "tools/", "assets/")):
             assert (ROOT / word).exists(), word
@@ -69,6 +77,33 @@ def test_every_command_of_the_readme_can_be_run_as_it_stands(words):
     args = command_parser(arguments[0], load_command(arguments[0])).parse(arguments[1:])
     if arguments[0] == "train" and args.config is not None:
         load_experiment(ROOT / args.config, args.overrides)
+
+
+@pytest.mark.parametrize("path", texts(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_file_and_module_that_a_text_names_is_there(path):
+    text = path.read_text()
+    for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (path.parent / link).exists(), link
+    for name in re.findall(r"`((?:genstruct|configs|tools|assets|tests)/[\w./-]*)`", text):
+        assert (ROOT / name).exists() or re.search(r"\b(NAME|CAPABILITY|FORMAT)\b", name), name
+    for name in re.findall(r"`(genstruct(?:\.\w+)+)`", text):
+        assert resolves(name), name
+    for names in re.findall(r"^from (genstruct[\w.]*) import ([\w, ]+)$", text, re.M):
+        for name in names[1].split(", "):
+            assert resolves(f"{names[0]}.{name}"), names
+
+
+def resolves(name):
+    """Whether a dotted name is a module, or something in one."""
+    try:
+        pkgutil.resolve_name(name)
+    except (ImportError, AttributeError):
+        return False
+    return True
+
+
+def test_the_first_page_is_short():
+    assert len((ROOT / "README.md").read_text().splitlines()) < 200
 
 
 def fresh(script, *arguments):
