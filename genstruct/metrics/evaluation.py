@@ -6,7 +6,6 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from PIL import Image, ImageOps
 from torch import Tensor
@@ -286,7 +285,7 @@ def _score_pair(item: Truth, true: Source, predicted: Source, name: str, protoco
         if not protocol.resize:
             sizes = [f"{mask.shape[3]}x{mask.shape[2]}" for mask in (prediction, truth)]
             raise ImageError(f"{name}: is {sizes[0]}, the truth {sizes[1]}; --resize scores it all the same")
-        prediction = F.interpolate(prediction, truth.shape[2:], mode="bilinear", antialias=True).clamp(0, 1)
+        prediction = resized(prediction, truth.shape[2:]).clamp(0, 1)
     group = item.record.get(protocol.group_by) if item.record and protocol.group_by else None
     return score_mask(prediction, truth, protocol, item.name, None if group is None else str(group))
 

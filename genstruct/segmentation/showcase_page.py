@@ -136,7 +136,8 @@ def score_table(models: Sequence[Shown]) -> Table:
             interval = "" if iou.low is None else f" ({iou.low:.2f} - {iou.high:.2f})"
             cells = [f"{scores[name].value:.3f}" for name in shown]
             rows.append([model.title, str(len(model.scores.images)), f"{iou.value:.3f}{interval}", *cells])
-    return Table(["masks", "photos", "IoU (95 %)", *shown.values()], rows)
+    best = sorted(range(len(rows)), key=lambda number: rows[number][2])[-1:]
+    return Table(["masks", "photos", "IoU (95 %)", *shown.values()], rows, strong=best)
 
 
 def small(pixels: np.ndarray, size: Sequence[int] | None = None) -> Float[Tensor, "channels height width"]:

@@ -45,6 +45,7 @@ def test_the_demo_trains_predicts_scores_and_writes_a_page_and_a_sheet(demo):
     assert all(len(masks.images) == 4 and not masks.failures for masks in report.scores.values())
     page = report.page.read_text()
     assert "Scores" in page
+    assert page.count('<tr class="strong">') == 1
     assert "What the generator makes" in page
     columns = ["photo", "background", "foreground", "mask", "composite", "cut-out", "true mask"]
     assert all(f">{name}</div>" in page for name in columns)
