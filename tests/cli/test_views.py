@@ -180,7 +180,7 @@ def test_ctrl_c_leaves_no_file(meshes, tmp_path):
             if list(tmp_path.iterdir()) or process.poll() is not None:
                 break
             time.sleep(0.1)
-        assert [path.name for path in tmp_path.iterdir() if path.suffix != ".partial"] == []
+        assert [path.name for path in tmp_path.iterdir() if not path.name.endswith("~")] == []
         process.send_signal(signal.SIGINT)
         said = process.communicate(timeout=60)[1]
     finally:

@@ -10,6 +10,7 @@ from urllib.parse import unquote_to_bytes
 
 import numpy as np
 
+from genstruct.data.meshes.names import shown
 from genstruct.data.meshes.reading import Reading
 from genstruct.errors import DataError
 
@@ -157,7 +158,7 @@ class Document:
             return self.inline(uri)
         contents = self.reading.beside(uri)
         if contents is None:
-            raise DataError(f"{self.reading.path} needs the file {uri!r}, which is not there; put it beside")
+            raise DataError(f"{self.reading.path} needs the file {shown(uri)}, which is not there; put it beside")
         return contents
 
     def inline(self, uri: str) -> bytes:

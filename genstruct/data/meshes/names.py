@@ -31,6 +31,11 @@ def find_beside(folder: Path, name: str) -> Path | None:
     return None
 
 
+def shown(name: str) -> str:
+    """A name for a remark: as it is written, and decoded where that is something else."""
+    return repr(name) if unquote(name) == name else f"{unquote(name)!r} (written {name})"
+
+
 def _writings(name: str) -> Iterator[str]:
     """The name in every way in which it may be meant, the plainest first."""
     seen: set[str] = set()

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from genstruct.data.meshes.names import find_beside
+from genstruct.data.meshes.names import find_beside, shown
 from genstruct.data.read import read_picture
 from genstruct.errors import DataError, ImageError
 
@@ -80,7 +80,7 @@ class Reading:
         """The pixels of a picture that `by` names, or None and a line of what was lost."""
         place = find_beside(self.path.parent, name)
         if place is None:
-            self.lost(f"the picture {name!r} that {by} names is not there; drawn without it")
+            self.lost(f"the picture {shown(name)} that {by} names is not there; drawn without it")
             return None
         if place not in self._pictures:
             self._pictures[place] = self.picture(place, name)

@@ -104,7 +104,7 @@ def test_a_file_of_version_one_and_buffers_that_are_not_there_or_cut_are_named(t
     g = Gltf()
     g.mesh()
     path = g.gltf(tmp_path, "my%20car.bin")
-    with pytest.raises(DataError, match=r"needs the file 'my%20car.bin', which is not there"):
+    with pytest.raises(DataError, match=r"needs the file 'my car.bin' \(written my%20car.bin\), which is not there"):
         read(path)
     (tmp_path / "my car.bin").write_bytes(g.data[:-5])
     with pytest.raises(DataError, match=r"its buffer 'my%20car.bin' has \d+ of \d+ bytes"):
@@ -533,7 +533,9 @@ def test_pictures_of_any_depth_and_container(tmp_path):
     assert read(g.glb(tmp_path)).quarters() == FOUR
     (tmp_path / "my paint.png").unlink()
     seen = read(g.glb(tmp_path))
-    assert seen.color(1, 0.5) == WHITE and "the picture 'my%20paint.png'" in seen.file.problems[0]
+    assert (
+        seen.color(1, 0.5) == WHITE and "the picture 'my paint.png' (written my%20paint.png)" in seen.file.problems[0]
+    )
 
 
 def _with_picture(folder, data, mime="image/png", extension=None, fallback=False):
