@@ -192,7 +192,7 @@ def _turned(
     if not mirrored.any():
         return Part(points, faces, **wear)
     order = np.where(mirrored[:, None], [2, 1, 0], [0, 1, 2])
-    turned = {
+    turned: dict[str, Any] = {
         key: np.take_along_axis(value, order[..., None], 1) if isinstance(value, np.ndarray) else value
         for key, value in wear.items()
     }

@@ -78,7 +78,8 @@ class Materials:
         if pixels is None:
             return None, Placed()
         sampler = self._document.item("samplers", texture["sampler"]) if "sampler" in texture else {}
-        across, down = (_WRAPS.get(sampler.get(key, 10497), "repeat") for key in ("wrapS", "wrapT"))
+        across: Wrap = _WRAPS.get(sampler.get("wrapS", 10497), "repeat")
+        down: Wrap = _WRAPS.get(sampler.get("wrapT", 10497), "repeat")
         return Layer(pixels, (across, down)), _placed(info)
 
     def _pixels(self, texture: Mapping[str, Any]) -> UInt8[np.ndarray, "height width 3"] | None:

@@ -78,13 +78,13 @@ def _faces(
 ) -> Part:
     """The polygons of the element "face", with what they and their corners wear."""
     column = _corner_list(rows, "face", reading)
-    counts = column.counts
+    counts = column.lengths
     where = _checked(column.values.astype(np.int64), len(points), "face", reading)
     uv = _face_places(rows, counts)
     uv = _picked(places, where) if uv is None else uv
     worn = _picked(colors, where)
     if (own := _colors(rows)) is not None:
-        if worn is None or (np.ptp(colors, axis=0) == 0).all():
+        if worn is None or colors is None or (np.ptp(colors, axis=0) == 0).all():
             own = np.repeat(own, counts, axis=0)
             worn = own if worn is None else own * worn
         else:
@@ -114,7 +114,7 @@ def _checked(corners: Int[np.ndarray, " _"], points: int, what: str, reading: Re
 def _strips(column: Column) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:
     """Strips, each ended by -1 or the list's end, as triangles."""
     values = column.values.astype(np.int64)
-    strip = np.repeat(np.arange(len(column.counts)), column.counts)
+    strip = np.repeat(np.arange(len(column.lengths)), column.lengths)
     ends = values < 0
     strip = np.cumsum(ends) + strip * (len(values) + 1)
     values, strip = values[~ends], strip[~ends]

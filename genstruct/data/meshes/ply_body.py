@@ -24,6 +24,11 @@ class Column:
     values: np.ndarray
     counts: Int[np.ndarray, " rows"] | None = None
 
+    @property
+    def lengths(self) -> Int[np.ndarray, " rows"]:
+        """Values of each row, one where this is no list."""
+        return np.ones(len(self.values), np.int64) if self.counts is None else self.counts
+
 
 @dataclass(frozen=True)
 class Rows:

@@ -7,10 +7,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from PIL import Image
 
-from genstruct.data.meshes.atlas import Chart, color_chart, picture_charts
+from genstruct.data.meshes.atlas import SLACK, Chart, color_chart, picture_charts
 from genstruct.data.meshes.cells import Shade, cell_charts
 from genstruct.data.meshes.colors import from_linear, to_bytes, to_linear
-from genstruct.data.meshes.parts import BLACK, Color, Layer, Part, Pixels, Wear, Wrap
+from genstruct.data.meshes.parts import BLACK, Color, Layer, Part, Pixels, Wear
 from genstruct.geometry.mesh import GRAY
 
 SAME = 1 / 512
@@ -76,8 +76,9 @@ class _Gathered:
         if not placed.all():
             self._add_plain(wear, None if colors is None else colors[~placed], numbers[~placed])
         if placed.any():
-            pick = (None if value is None else value[placed] for value in (uv, glow_uv, colors))
-            self._add_pictured(Wear(wear.color, base, wear.glow, glow, wear.linear), *pick, numbers[placed])
+            uv, glow_uv, colors = (None if value is None else value[placed] for value in (uv, glow_uv, colors))
+            pictured = Wear(wear.color, base, wear.glow, glow, wear.linear)
+            self._add_pictured(Shade(pictured, uv, glow_uv, colors), numbers[placed])
 
     def _add_plain(self, wear: Wear, colors: np.ndarray | None, numbers: np.ndarray) -> None:
         base = _mixed(wear.color, colors, len(numbers))
@@ -86,31 +87,21 @@ class _Gathered:
         glow = wear.glow if wear.glow_picture is None else BLACK
         self._plain.add(to_bytes(_with_glow(base, np.array(glow), wear.linear)), numbers)
 
-    def _add_pictured(
-        self,
-        wear: Wear,
-        uv: np.ndarray | None,
-        glow_uv: np.ndarray | None,
-        colors: np.ndarray | None,
-        numbers: np.ndarray,
-    ) -> None:
-        tint = _one_color(colors)
-        lone = wear.picture is None or wear.glow_picture is None
-        same = lone or (wear.picture.wrap == wear.glow_picture.wrap and (glow_uv is uv or np.array_equal(uv, glow_uv)))
-        if tint is not None and same:
-            layer = self._layer(wear, tint)
-            places = glow_uv if wear.picture is None else uv
-            assert places is not None
-            inside = (places >= -1e-3).all((1, 2)) & (places <= 1 + 1e-3).all((1, 2))
-            simple = inside if "clamp" in layer.wrap else np.ones(len(inside), bool)
-            if simple.any():
-                key = (self._name(layer.pixels), layer.wrap)
-                self._pictures.setdefault(key, _Worn(layer)).add(places[simple], numbers[simple])
-            if not simple.all():
-                shade = Shade(Wear(picture=layer), places[~simple], None, None)
-                self._cells.append((shade, numbers[~simple]))
+    def _add_pictured(self, shade: Shade, numbers: np.ndarray) -> None:
+        """As a chart of the picture, if one picture shows it; otherwise in cells."""
+        tint, places = _one_color(shade.colors), shade.glow_uv if shade.wear.picture is None else shade.uv
+        if tint is None or places is None or not _is_one_picture(shade):
+            self._cells.append((shade, numbers))
             return
-        self._cells.append((Shade(wear, uv, glow_uv, colors), numbers))
+        layer = self._layer(shade.wear, tint)
+        simple = np.ones(len(numbers), bool)
+        if "clamp" in layer.wrap:
+            simple &= ((places >= -SLACK) & (places <= 1 + SLACK)).all((1, 2))
+        if simple.any():
+            key = (self._name(layer.pixels), layer.wrap)
+            self._pictures.setdefault(key, _Worn(layer)).add(places[simple], numbers[simple])
+        if not simple.all():
+            self._cells.append((Shade(Wear(picture=layer), places[~simple], None, None), numbers[~simple]))
 
     def _layer(self, wear: Wear, tint: Color) -> Layer:
         """One picture of all that does not change between triangles."""
@@ -152,6 +143,16 @@ def _with_glow(base: np.ndarray, glow: np.ndarray, linear_glow: bool) -> np.ndar
     if not glow.any():
         return base
     return from_linear(to_linear(base) + (glow if linear_glow else to_linear(glow)))
+
+
+def _is_one_picture(shade: Shade) -> bool:
+    """Whether there is one picture, or two that lie in the same way."""
+    base, glow = shade.wear.picture, shade.wear.glow_picture
+    if base is None or glow is None:
+        return True
+    uv, glow_uv = shade.uv, shade.glow_uv
+    same = uv is glow_uv or (uv is not None and glow_uv is not None and np.array_equal(uv, glow_uv))
+    return same and base.wrap == glow.wrap
 
 
 def _one_color(colors: np.ndarray | None) -> Color | None:
@@ -199,9 +200,8 @@ def _sized(pixels: Pixels, width: int, height: int) -> Pixels:
 def _unmirrored(layer: Layer, uv: np.ndarray) -> tuple[Pixels, np.ndarray]:
     """A picture that is mirrored beyond its border as one that repeats: itself and its mirror image side by side."""
     pixels, scale = layer.pixels, np.ones(2)
-    outside = (uv < -1e-3).any((0, 1)) | (uv > 1 + 1e-3).any((0, 1))
-    wraps: tuple[Wrap, Wrap] = layer.wrap
-    for side, (wrap, beyond) in enumerate(zip(wraps, outside, strict=True)):
-        if wrap == "mirror" and beyond:
+    for side in range(2):
+        beyond = (uv[..., side] < -SLACK).any() or (uv[..., side] > 1 + SLACK).any()
+        if layer.wrap[side] == "mirror" and beyond:
             pixels, scale[side] = np.concatenate([pixels, np.flip(pixels, 1 - side)], 1 - side), 0.5
     return pixels, uv * scale
