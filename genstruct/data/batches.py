@@ -7,9 +7,9 @@ run sees what the uninterrupted one would have seen.
 """
 
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from types import TracebackType
-from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -122,7 +122,8 @@ class Batches:
         self.close()
 
 
-class _Rows(NamedTuple):
+@dataclass(frozen=True)
+class _Rows:
     """Rows of an archive as they are stored."""
 
     images: UInt8[Tensor, "batch size size 3"]

@@ -35,4 +35,4 @@ def update_average(average: nn.Module, network: nn.Module, decay: float) -> None
 
 def _lerp(average: list[torch.Tensor], latest: Iterable[torch.Tensor], weight: float) -> None:
     if average:
-        torch._foreach_lerp_(average, [p.detach() for p in latest], weight)
+        torch._foreach_lerp_(average, [p.detach() for p in latest], weight)  # pyright: ignore[reportPrivateImportUsage]

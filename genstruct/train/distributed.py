@@ -15,6 +15,7 @@ import torch.distributed as dist
 from torch import Tensor, nn
 
 from genstruct.errors import ConfigError
+from genstruct.nn.collective import world_size
 
 PATIENCE = timedelta(hours=12)
 """How long ranks wait for each other: rank 0 may label a large set alone. torchrun ends all of them where one dies."""
@@ -42,7 +43,7 @@ class Ranks:
 
 def current() -> Ranks:
     """The place of this process; `Ranks()` outside `joined`."""
-    if not (dist.is_available() and dist.is_initialized()):
+    if world_size() == 1:
         return Ranks()
     return Ranks(dist.get_rank(), dist.get_world_size(), int(os.environ.get("LOCAL_RANK", 0)))
 

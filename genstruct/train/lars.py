@@ -1,9 +1,10 @@
 """LARS: gradient descent whose step is in proportion to each parameter's own length."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 from torch.optim import Optimizer
 
@@ -36,32 +37,29 @@ class LARS(Optimizer):
         super().__init__(groups, defaults)
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride] - torch declares it twice
+        self, closure: Callable[[], float] | None = None
+    ) -> float | None:
         """Move every parameter that has a gradient."""
+        loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
-            if parameters := [p for p in group["params"] if p.grad is not None]:
-                self._move(parameters, group)
+            for parameter in group["params"]:
+                if parameter.grad is not None:
+                    self._move(parameter, parameter.grad, group)
+        return loss
 
-    def _move(self, parameters: list[Tensor], group: dict[str, Any]) -> None:
-        gradients: list[Tensor] = [p.grad for p in parameters if p.grad is not None]
-        descent = torch._foreach_add(gradients, parameters, alpha=group["weight_decay"])
+    def _move(self, parameter: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+        descent = gradient.add(parameter, alpha=group["weight_decay"])
         if group["scaled"]:
-            torch._foreach_mul_(descent, _ratios(parameters, gradients, group["weight_decay"], group["trust"]))
-        velocity = [self._velocity(p) for p in parameters]
-        torch._foreach_mul_(velocity, group["momentum"])
-        torch._foreach_add_(velocity, descent)
-        torch._foreach_add_(parameters, velocity, alpha=-group["lr"])
-
-    def _velocity(self, parameter: Tensor) -> Tensor:
+            descent *= scaling(parameter, gradient, group["weight_decay"], group["trust"])
         state = self.state[parameter]
         if not state:
             state["momentum_buffer"] = torch.zeros_like(parameter)
-        return state["momentum_buffer"]
+        velocity = state["momentum_buffer"].mul_(group["momentum"]).add_(descent)
+        parameter.add_(velocity, alpha=-group["lr"])
 
 
-def _ratios(parameters: list[Tensor], gradients: list[Tensor], decay: float, trust: float) -> list[Tensor]:
-    """Factor on the step of each parameter (Eq. 6), left on the device."""
-    lengths, slopes = torch._foreach_norm(parameters), torch._foreach_norm(gradients)
-    ratios = [trust * w / (g + decay * w) for w, g in zip(lengths, slopes, strict=True)]
-    usable = [(w > 0) & (g > 0) for w, g in zip(lengths, slopes, strict=True)]
-    return [torch.where(yes, ratio, 1.0) for yes, ratio in zip(usable, ratios, strict=True)]
+def scaling(parameter: Tensor, gradient: Tensor, decay: float, trust: float) -> Float[Tensor, ""]:
+    """The factor q on the step of a parameter, left on the device."""
+    length, slope = parameter.norm(), gradient.norm()
+    return torch.where((length > 0) & (slope > 0), trust * length / (slope + decay * length), 1.0)

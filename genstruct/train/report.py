@@ -138,7 +138,9 @@ class Report:
             self.curves.close()
 
     def _curve_points(self, images: int, values: Mapping[str, Any]) -> None:
-        for name, value in values.items() if self.curves is not None else ():
+        if self.curves is None:
+            return
+        for name, value in values.items():
             if isinstance(value, float) and math.isfinite(value):
                 self.curves.add_scalar(name, value, images)
 

@@ -105,7 +105,7 @@ def place(networks: nn.ModuleDict, device: torch.device, channels_last: bool) ->
     """Move networks to `device` in the wanted memory order, with the weights of rank 0."""
     networks.to(device)
     if channels_last:
-        networks.to(memory_format=torch.channels_last)
+        networks.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
     share_weights(networks)
 
 
