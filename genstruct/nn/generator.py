@@ -15,6 +15,7 @@ class Mapping(nn.Module):
 
     def __init__(self, latent: int, style: int, depth: int = 2, lr: float = 0.1) -> None:
         super().__init__()
+        self.style = style
         widths = [latent, *[style] * depth]
         self.layers = nn.ModuleList(Linear(a, b, lr=lr) for a, b in itertools.pairwise(widths))
 

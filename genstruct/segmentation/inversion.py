@@ -222,6 +222,5 @@ class Inversion:
 def style_encoder(size: int, widths: tuple[int, ...], generator: LayeredGenerator) -> StyleEncoder:
     """An encoder for pictures of `size` pixels, on the generator's device. Raises ConfigError for too few widths."""
     sizes = check_widths(size, widths)
-    style = generator.map_background.layers[-1].weight.shape[0]
-    encoder = StyleEncoder(dict(zip(sizes, widths, strict=False)), style)
+    encoder = StyleEncoder(dict(zip(sizes, widths, strict=False)), generator.map_background.style)
     return encoder.to(next(generator.parameters()).device)

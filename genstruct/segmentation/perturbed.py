@@ -38,16 +38,15 @@ class PerturbedSegmentation:
         generator, objective = config.generator, config.objective
         with seeded(seed):
             widths = dict(zip(generator.sizes, generator.discriminator_widths, strict=False))
-            self.networks = nn.ModuleDict(
-                {
-                    "generator": LayeredGenerator(generator),
-                    "discriminator": Discriminator(widths, start=generator.start_size),
-                }
-            )
+            networks = {
+                "generator": LayeredGenerator(generator),
+                "discriminator": (discriminator := Discriminator(widths, start=generator.start_size)),
+            }
+        self.networks = nn.ModuleDict(networks)
         if objective.adversarial != "non_saturating" and objective.drift == 0:
             # Differences of logits do not feel a common bias, but Adam turns the rounding error of its gradient into
             # steps of full length: a random walk (0.005 after 6 steps) that differs with the number of ranks.
-            self.networks["discriminator"].logit.bias.register_hook(torch.zeros_like)
+            discriminator.logit.bias.register_hook(torch.zeros_like)
         penalty = Phase("penalty", ("discriminator",), every=objective.penalty_every)
         if objective.updates == "joint":
             self.phases = (Phase("joint", ("generator", "discriminator")), penalty)
@@ -74,8 +73,8 @@ class PerturbedSegmentation:
 
     @torch.no_grad()
     def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "..."]]:
-        """Layers of 16 scenes, the same codes every time, and photos as the discriminator sees them."""
-        generator = networks["generator"]
+        """Layers of 16 scenes, the same codes every time, and photos cropped as for the discriminator."""
+        generator = self._generator_of(networks)
         count = min(16, step.draws.count)
         z = torch.randn(count, generator.latent_size, generator=torch.Generator().manual_seed(0))
         scene = generator(z.to(step.draws.device), self.config.generator.size_at(step.images), self._prior(step))
@@ -87,7 +86,7 @@ class PerturbedSegmentation:
         }
 
     def collapse_reason(self, logs: Mapping[str, float], step: Step) -> str | None:
-        """Empty, full or framed masks, and a discriminator that has won or given up."""
+        """Empty, full or framed masks."""
         if step.fraction < 0.1 or step.images < 10_000:  # layers are still forming
             return None
         area, at_border = logs.get("mask_area"), logs.get("mask_border")
@@ -100,7 +99,7 @@ class PerturbedSegmentation:
     # Pictures for the discriminator
 
     def _scene(self, step: Step) -> Scene:
-        generator, size = self.networks["generator"], self.config.generator.size_at(step.images)
+        generator, size = self._generator_of(self.networks), self.config.generator.size_at(step.images)
         z = step.draws.normal("latents", generator.latent_size)
         share, levels, mixing = self.config.generator.style_mixing, size.bit_length() - 2, None
         if share > 0 and levels > 1:
@@ -231,6 +230,12 @@ class PerturbedSegmentation:
         if objective.total_variation > 0:
             loss = loss + objective.total_variation * mask_losses.total_variation(mask)
         return loss.mean(), mask_logs(scene, framed, gray)
+
+    @staticmethod
+    def _generator_of(networks: nn.ModuleDict) -> LayeredGenerator:
+        generator = networks["generator"]
+        assert isinstance(generator, LayeredGenerator)
+        return generator
 
     @staticmethod
     def _scores(real: Tensor, fake: Tensor) -> dict[str, Tensor]:

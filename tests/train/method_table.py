@@ -101,18 +101,20 @@ METHODS = {
 }
 
 
-def photos(size: int, count: int = 20) -> Archive:
-    """Smooth noise with masks."""
+def photos(size: int, count: int = 20, labels: bool = False) -> Archive:
+    """Smooth noise with masks; labels on demand."""
     coarse = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), np.uint8)
     images = coarse.repeat(size // 4, 1).repeat(size // 4, 2)
-    return Archive.from_arrays(images, np.ascontiguousarray(images[..., 0]))
+    fields = {"labels": np.arange(count) % 7, "weight": np.arange(count) / count} if labels else {}
+    return Archive.from_arrays(images, np.ascontiguousarray(images[..., 0]), fields=fields)
 
 
-def trainer(name: str, out: Path, seed: int = 0, **train: Any) -> Trainer:
+def trainer(name: str, out: Path, seed: int = 0, labels: bool = False, **train: Any) -> Trainer:
     """A trainer of this rank's share of a method's images."""
     row, ranks = METHODS[name], current()
     config = replace(TRAIN, **{**row.train, "seed": seed, **train})
-    batches = Batches(photos(row.size), config.batch, seed, "cpu", ranks.rank, ranks.world, prefetch=False)
+    images = photos(row.size, labels=labels)
+    batches = Batches(images, config.batch, seed, "cpu", ranks.rank, ranks.world, prefetch=False)
     return Trainer(row.make(seed), batches, config, out)
 
 

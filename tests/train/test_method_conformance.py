@@ -100,14 +100,14 @@ def test_its_state_goes_through_a_checkpoint_unchanged(name, wholes):
 
 
 @each_method
-def test_the_same_seed_gives_the_same_weights_with_previews_too(name, tmp_path, wholes):
+def test_the_same_seed_gives_the_same_weights_with_previews_and_among_labels_too(name, tmp_path, wholes):
     seen = []
-    run = trainer(name, tmp_path / "same", preview_every_images=16)
+    run = trainer(name, tmp_path / "same", labels=True, preview_every_images=16)
     preview = run.method.preview
     run.method.preview = lambda networks, batch, step: seen.append((batch, step, preview(networks, batch, step))) or {}
     run.run()
     assert_same(weights(run), weights(wholes(name)))
-    assert len(seen) == 3
+    assert len(seen) == 3 and run.batches.at(0).labels is not None
     for batch, step, pictures in seen:
         assert torch.equal(batch.images, seen[0][0].images) and step.draws == seen[0][1].draws
         assert len(batch.images) == step.draws.count == TRAIN.preview_images
