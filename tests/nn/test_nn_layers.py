@@ -3,6 +3,7 @@
 import pytest
 import torch
 import torch.nn.functional as F
+from gradients import assert_agree, checkable
 
 from genstruct.nn.encoder import Encoder
 from genstruct.nn.layers import GAIN, Conv, Linear, ModulatedConv, downsample, leaky, normalize_features, upsample
@@ -31,14 +32,10 @@ def test_modulated_convolution_is_a_grouped_convolution_of_each_samples_weights(
     layer = ModulatedConv(5, 4, style=6, size=size, demodulate=demodulate)
     with torch.no_grad():
         layer.convolution.bias.normal_()
-    x, style = torch.randn(3, 5, 6, 7, requires_grad=True), torch.randn(3, 6, requires_grad=True)
-    found, wanted = layer(x, style), one_convolution_per_sample(layer, x, style)
-    torch.testing.assert_close(found, wanted, atol=1e-5, rtol=1e-5)
-    towards = torch.randn_like(found)
-    inputs = (x, style, layer.convolution.weight, layer.style.weight)
-    gradients = (torch.autograd.grad((y * towards).sum(), inputs) for y in (found, wanted))
-    for a, b in zip(*gradients, strict=True):
-        torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
+    x, style = checkable(torch.randn(3, 5, 6, 7), torch.randn(3, 6))
+    pictures = layer(x, style), one_convolution_per_sample(layer, x, style)
+    towards, inputs = torch.randn_like(pictures[0]), (x, style, layer.convolution.weight, layer.style.weight)
+    assert_agree(*([y, *torch.autograd.grad((y * towards).sum(), inputs)] for y in pictures), rtol=1e-4, share=1e-5)
 
 
 def test_a_demodulated_output_does_not_depend_on_the_size_of_the_style():

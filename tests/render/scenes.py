@@ -18,10 +18,6 @@ def random(*shape, seed=0, dtype=torch.float32):
     return torch.rand(*shape, generator=stream(seed), dtype=dtype)
 
 
-def checkable(*tensors):
-    return [tensor.detach().clone().requires_grad_() for tensor in tensors]
-
-
 def rectangle(left, top, right, bottom, depth=2.0, dtype=torch.float32):
     """Projected vertices [1, 4, 3] and faces of an upright rectangle on the screen, seen from the front."""
     corners = [[left, top], [left, bottom], [right, bottom], [right, top]]

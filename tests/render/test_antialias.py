@@ -5,7 +5,8 @@ import math
 import jaxtyping
 import pytest
 import torch
-from scenes import BACKENDS, ball, checkable, join, random, rectangle, soup, views
+from gradients import assert_agree, assert_exact, checkable, values_and_gradients
+from scenes import BACKENDS, ball, join, random, rectangle, soup, views
 
 from genstruct.errors import ShapeError
 from genstruct.geometry.mesh import Mesh
@@ -106,30 +107,6 @@ def test_the_area_of_a_sphere_grows_as_that_of_a_disc(size):
     assert found.item() == pytest.approx(math.pi * focal**2 * 0.64 / (distance**2 - 0.64), rel=0.01)
     exact = 2 * math.pi * focal**2 * 0.8 * distance**2 / (distance**2 - 0.64) ** 2
     assert slope.item() == pytest.approx(exact, rel=0.01)
-
-
-def test_image_gradients_agree_with_differences_of_a_finely_sampled_picture():
-    size = (32, 32)
-    vertices, faces = ball(2)
-    uv = vertices[0, :, :2] * 0.4 + 0.5
-    texture = 0.3 + 0.7 * random(1, 3, 4, 4)
-    weights, background = random(1, 3, 3, 3, seed=1) - 0.5, torch.full((1, 3, 32, 32), 0.1)
-    weights = torch.nn.functional.interpolate(weights, size, mode="bilinear")
-
-    def loss(parameters, silhouette, samples):
-        moved = vertices * (1 + parameters[0]) + parameters[1:]
-        mesh = Mesh(moved, faces, uv, None, texture)
-        picture = render(mesh, views(1, size), size, background, silhouette=silhouette, samples=samples, normals=False)
-        return (picture.color * weights).sum()  # linear: squares of coverage would bend within a step
-
-    step = 0.25 / (0.42 * 32)
-    differences = [loss(o, "none", 16) - loss(-o, "none", 16) for o in torch.eye(4) * step]
-    reference = torch.stack(differences) / (2 * step)
-    parameters = torch.zeros(4, requires_grad=True)
-    (found,) = torch.autograd.grad(loss(parameters, "edges", 1), parameters)
-    assert (found - reference).norm() <= 0.08 * reference.norm()  # one view at 32 px; the tool measures larger ones
-    (hard,) = torch.autograd.grad(loss(parameters, "none", 1), parameters)
-    assert (hard - reference).norm() > 0.3 * reference.norm()  # the check can fail
 
 
 # Which edges count
@@ -257,19 +234,18 @@ def test_what_a_moving_edge_uncovers_has_the_color_at_the_edge(backend):
 # Exactness
 
 
+def by(backend, faces, fragments):
+    """A picture and vertices, blended by one backend."""
+    return lambda image, v: antialias_silhouettes(image, v, faces, topology(faces), fragments, backend)
+
+
 @pytest.mark.parametrize("orthographic", [False, True])
 def test_gradients_of_the_reference_are_exact(orthographic):
     v, faces = soup(8, (7, 6), batch=1, dtype=torch.float64)
     fragments = rasterize(v, faces, (7, 6), orthographic=orthographic)
     # Each triangle in a colour of its own, where colours continued to an edge are the colours of the pixels.
     colors = random(1, 2, 8, dtype=torch.float64)[:, :, fragments.index[0].long()] * fragments.mask
-    image, v = checkable(colors, v)
-    assert torch.autograd.gradcheck(
-        lambda i, p: antialias_silhouettes(i, p, faces, topology(faces), fragments, "torch"),
-        (image, v),
-        eps=1e-7,
-        fast_mode=True,
-    )
+    assert_exact(by("torch", faces, fragments), colors, v, step=1e-7, fast=True)
 
 
 @pytest.mark.parametrize("cull", ["none", "back"])
@@ -280,14 +256,10 @@ def test_backends_agree_in_values_and_gradients(orthographic, cull):
     camera = views(2, (24, 20), orthographic=orthographic, dtype=torch.float64)
     for v, faces in (first, (project(vertices, camera), round_faces)):
         fragments = rasterize(v, faces, (24, 20), cull, orthographic=orthographic)
-        weights, results = random(2, 3, 24, 20, dtype=torch.float64, seed=9), []
-        for backend in BACKENDS:
-            image, p = checkable(random(2, 3, 24, 20, dtype=torch.float64), v)
-            blended = antialias_silhouettes(image, p, faces, topology(faces), fragments, backend)
-            results.append([blended, *torch.autograd.grad((blended * weights).sum(), (image, p))])
+        image = random(2, 3, 24, 20, dtype=torch.float64)
+        results = [values_and_gradients(by(backend, faces, fragments), image, v) for backend in BACKENDS]
         assert not torch.equal(results[0][0], image)
-        for ours, reference in zip(*results, strict=True):
-            torch.testing.assert_close(ours, reference)
+        assert_agree(*results)
 
 
 @each_backend
@@ -313,9 +285,7 @@ def test_results_are_repeated_bit_by_bit_whatever_the_threads():
     try:
         for threads in (1, 2, 2):
             torch.set_num_threads(threads)
-            image, p = checkable(random(2, 3, 24, 20), v)
-            blended = antialias_silhouettes(image, p, faces, topology(faces), fragments, "numba")
-            found.append([blended, *torch.autograd.grad(blended.square().sum(), (image, p))])
+            found.append(values_and_gradients(by("numba", faces, fragments), random(2, 3, 24, 20), v))
     finally:
         torch.set_num_threads(before)
     for other in found[1:]:

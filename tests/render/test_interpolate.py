@@ -5,7 +5,8 @@ from dataclasses import replace
 import jaxtyping
 import pytest
 import torch
-from scenes import BACKENDS, ball, checkable, random, rectangle, soup, views
+from gradients import assert_agree, assert_exact, checkable, values_and_gradients
+from scenes import BACKENDS, ball, random, rectangle, soup, views
 
 from genstruct.errors import ShapeError
 from genstruct.render.backends import triangle
@@ -51,6 +52,11 @@ def test_corners_may_count_rows_of_their_own(backend):
     torch.testing.assert_close(values, expected.permute(0, 3, 1, 2))
 
 
+def by(backend, faces, fragments):
+    """Attributes of vertices, interpolated by one backend."""
+    return lambda v, attributes: interpolate(v, attributes, faces, fragments, backend=backend)
+
+
 @both_kinds
 @pytest.mark.parametrize("shared", [False, True])
 def test_gradients_are_exact(orthographic, shared):
@@ -59,10 +65,7 @@ def test_gradients_are_exact(orthographic, shared):
     faces = faces[high.all(0)]  # gradients of lower triangles are damped
     fragments = rasterize(v, faces, (6, 5), orthographic=orthographic)
     attributes = random(1 if shared else 2, v.shape[1], 2, dtype=torch.float64)
-    v, attributes = checkable(v, attributes)
-    assert torch.autograd.gradcheck(
-        lambda p, a: interpolate(p, a, faces, fragments, backend="torch"), (v, attributes), fast_mode=True
-    )
+    assert_exact(by("torch", faces, fragments), v, attributes, fast=True)
 
 
 @each_backend
@@ -84,27 +87,19 @@ def test_gradients_of_low_triangles_are_damped(backend, height):
 def test_backends_agree_in_values_and_gradients(orthographic, shared):
     v, faces = soup(size=SIZE, dtype=torch.float64)
     fragments = rasterize(v, faces, SIZE, orthographic=orthographic)
-    weights = random(2, 3, *SIZE, dtype=torch.float64, seed=5)
-    results = []
-    for backend in BACKENDS:
-        p, a = checkable(v, random(1 if shared else 2, v.shape[1], 3, dtype=torch.float64))
-        values = interpolate(p, a, faces, fragments, backend=backend)
-        results.append([values, *torch.autograd.grad((values * weights).sum(), (p, a))])
-    for ours, reference in zip(*results, strict=True):
-        torch.testing.assert_close(ours, reference)
+    inputs = v, random(1 if shared else 2, v.shape[1], 3, dtype=torch.float64)
+    assert_agree(*(values_and_gradients(by(backend, faces, fragments), *inputs) for backend in BACKENDS))
 
 
 @pytest.mark.parametrize("threads", [1, 2])
 def test_gradients_are_repeated_bit_by_bit_whatever_the_threads(threads):
     v, faces = soup(size=SIZE)
-    fragments = rasterize(v, faces, SIZE)
+    fragments, inputs = rasterize(v, faces, SIZE), (v, random(1, v.shape[1], 3))
     before, found = torch.get_num_threads(), []
     try:
         for count in (1, threads):
             torch.set_num_threads(count)
-            p, a = checkable(v, random(1, v.shape[1], 3))
-            values = interpolate(p, a, faces, fragments, backend="numba")
-            found.append(torch.autograd.grad(values.square().sum(), (p, a)))
+            found.append(values_and_gradients(by("numba", faces, fragments), *inputs))
     finally:
         torch.set_num_threads(before)
     assert all(torch.equal(first, second) for first, second in zip(*found, strict=True))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from scenes import ball, checkable, random, soup, views
+from gradients import assert_agree, values_and_gradients
+from scenes import ball, random, soup, views
 
 from genstruct.errors import ConfigError, MissingDependency
 from genstruct.geometry.mesh import Mesh
@@ -24,9 +25,10 @@ needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA d
 
 def run(what, **environment):
     script = Path(__file__).with_name("triton_script.py")
+    places = os.pathsep.join(filter(None, [str(script.parents[1]), os.environ.get("PYTHONPATH")]))
     done = subprocess.run(
         [sys.executable, "-W", "ignore", str(script), what],
-        env={**os.environ, "OMP_NUM_THREADS": "1", **environment},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": places, **environment},
         capture_output=True,
         text=True,
     )
@@ -81,14 +83,16 @@ def test_on_cuda_visibility_is_that_of_the_reference(orthographic):
 def test_on_cuda_pictures_and_gradients_are_those_of_the_reference(dtype):
     vertices, faces = ball(3, dtype=dtype)
     uv = vertices[0, :, :2] * 0.4 + 0.5
-    weights, results = random(4, 3, 64, 64, dtype=dtype, seed=3).cuda(), []
-    for backend in ("triton", "torch"):
-        points, texture = checkable(vertices.cuda(), random(4, 3, 16, 16, dtype=dtype).cuda())
-        mesh = Mesh(points, faces.cuda(), uv.cuda(), None, texture)
-        camera = views(4, (64, 64), dtype=dtype).to("cuda")
-        picture = render(mesh, camera, (64, 64), look=Look(light=Light()), backend=backend)
-        gradients = torch.autograd.grad((picture.color * weights).sum(), (points, texture))
-        results.append([picture.color, picture.alpha, *gradients])
-    close = {"rtol": 1e-3, "atol": 1e-3} if dtype == torch.float32 else {}
-    for ours, reference in zip(*results, strict=True):
-        torch.testing.assert_close(ours, reference, **close)
+    inputs = vertices.cuda(), random(4, 3, 16, 16, dtype=dtype).cuda()
+    camera = views(4, (64, 64), dtype=dtype).to("cuda")
+
+    def by(backend):
+        def pictures(points, texture):
+            mesh = Mesh(points, faces.cuda(), uv.cuda(), None, texture)
+            picture = render(mesh, camera, (64, 64), look=Look(light=Light()), backend=backend)
+            return picture.color, picture.alpha
+
+        return pictures
+
+    tolerance = {"rtol": 1e-3, "share": 1e-3} if dtype == torch.float32 else {}
+    assert_agree(*(values_and_gradients(by(backend), *inputs) for backend in ("triton", "torch")), **tolerance)
