@@ -27,6 +27,7 @@ from genstruct.train.randomness import Draws
 from genstruct.train.report import LogSums, OnProgress
 from genstruct.train.signals import StopFlag, stop_on_signals
 from genstruct.train.state import BatchesLike, RunResult, State, check_same_order, load_modules
+from genstruct.train.threads import cpu_threads
 from genstruct.train.updates import Updates, compile_forward, place
 
 
@@ -276,16 +277,13 @@ class Trainer:
     @contextmanager
     def _session(self) -> Iterator[None]:
         """Threads, log files and the clock, around the loop."""
-        threads = torch.get_num_threads()
-        if self.config.threads:
-            torch.set_num_threads(self.config.threads)
-        self._open()
-        try:
-            yield
-        finally:
-            self._journal.close()
-            self.updates.release()
-            torch.set_num_threads(threads)
+        with cpu_threads(self.config.threads):
+            self._open()
+            try:
+                yield
+            finally:
+                self._journal.close()
+                self.updates.release()
 
     def _open(self) -> None:
         out = self.out if self.ranks.main else None
