@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from study_segmentation import quiet, scored, spread
 
@@ -195,7 +195,7 @@ def summary(points: list[Point]) -> list[dict[str, object]]:
     return rows
 
 
-def table(rows: list[dict]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """A line for each stage (Markdown)."""
     lines = ["| after | images seen | runs | alone | refined |", "|---" * 5 + "|"]
     for row in rows:
@@ -204,7 +204,7 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def write(rows: list[dict], out: Path, about: str) -> None:
+def write(rows: list[dict[str, Any]], out: Path, about: str) -> None:
     """curve.json, table.md and curve.png."""
     from genstruct.files import write_json, write_text
 

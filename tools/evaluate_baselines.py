@@ -38,10 +38,8 @@ def evaluate(args: argparse.Namespace) -> "dict[str, dict[str, MaskReport]]":
 
 def rows(args: argparse.Namespace, out: Path) -> "dict[str, dict[str, MaskReport]]":
     """Write masks of every row and score them."""
-    import torch
     from benchmarks.baselines import predictors, usable
 
-    from genstruct.export.images import to_uint8, write_png
     from genstruct.export.offset import write_offset_set
     from genstruct.metrics.evaluation import score_mask_folder
 
@@ -56,7 +54,7 @@ def rows(args: argparse.Namespace, out: Path) -> "dict[str, dict[str, MaskReport
             folder, start = out / row / name, time.perf_counter()
             items = usable(place)[: args.limit]
             for item in items:
-                write_png((folder / item.name).with_suffix(".png"), to_uint8(torch.from_numpy(predict(item))))
+                item.write(predict(item), folder)
             seconds = (time.perf_counter() - start) / max(len(items), 1)
             reports[row][name] = score_mask_folder(folder, place, limit=args.limit)
             print(f"{row} on {name}: {1000 * seconds:.0f} ms an image", file=sys.stderr)

@@ -137,14 +137,12 @@ def scored(variant: str, seed: int, stage: str, weights: Path, out: Path, val: P
 
 def ellipse_iou(val: Path, out: Path) -> float:
     """Of one fixed ellipse for all pictures: masks worse than this know nothing of the photo."""
-    import torch
     from benchmarks.baselines import ellipse, usable
 
-    from genstruct.export.images import to_uint8, write_png
     from genstruct.metrics.evaluation import score_mask_folder
 
     for item in usable(val):
-        write_png(out / f"{item.keys[0]}.png", to_uint8(torch.from_numpy(ellipse(item))))
+        item.write(ellipse(item), out)
     return score_mask_folder(out, val).scores["iou"].value
 
 

@@ -16,6 +16,7 @@ from PIL import Image
 from genstruct.data.source import Source, labeled
 from genstruct.data.sources import open_source
 from genstruct.errors import DataError, MissingDependency
+from genstruct.export.images import to_uint8, write_png
 from genstruct.pixels import resized, to_unit
 
 # Fixed before any image was looked at: an object a good two thirds of the frame wide, of an aspect of 5 to 3.
@@ -44,7 +45,13 @@ class Item:
 
     def mask(self) -> torch.Tensor:
         """[1, 1, height, width] in [0, 1]."""
-        return to_unit(self.source.mask(self.number)[None, :, :, None])
+        mask = self.source.mask(self.number)
+        assert mask is not None  # `usable` leaves out pictures without
+        return to_unit(mask[None, :, :, None])
+
+    def write(self, mask: np.ndarray, folder: Path) -> None:
+        """A mask in [0, 1] as a file in `folder`, where scoring finds it."""
+        write_png((folder / self.name).with_suffix(".png"), to_uint8(torch.from_numpy(mask)))
 
 
 Predictor = Callable[[Item], np.ndarray]
@@ -82,7 +89,7 @@ def grabcut(box_of: Callable[[Item, int, int], tuple[int, int, int, int]]) -> Pr
         x0, y0, x1, y1 = box_of(item, height, width)
         labels, models = np.zeros((height, width), np.uint8), [np.zeros((1, 65)) for _ in range(2)]
         cv2.setRNGSeed(0)
-        cv2.grabCut(image, labels, (x0, y0, x1 - x0, y1 - y0), *models, 5, cv2.GC_INIT_WITH_RECT)
+        cv2.grabCut(image, labels, (x0, y0, x1 - x0, y1 - y0), models[0], models[1], 5, cv2.GC_INIT_WITH_RECT)
         return np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
 
     return predict
@@ -140,7 +147,7 @@ def train_unet(images: torch.Tensor, masks: torch.Tensor, minutes: float, seed: 
     torch.manual_seed(seed)
     network = UNet(3, 1, (24, 48, 96, 96))
     optimizer = torch.optim.Adam(network.parameters(), lr=2e-3)
-    start, seen = time.perf_counter(), 0
+    start, seen, loss = time.perf_counter(), 0, torch.zeros(())
     for step in itertools.count():
         done = (time.perf_counter() - start) / (60 * minutes)
         if done >= 1 and step:
