@@ -7,13 +7,13 @@ round differently). On a GPU, kernels that add atomically may differ in the last
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from genstruct.data.sample import Sample
 from genstruct.errors import ConfigError, OutputError
@@ -123,14 +123,11 @@ class Trainer:
     def _train_step(self) -> None:
         step = self.current_step()
         batch = self._batch(step.number)
-        kept: dict[str, Mapping[str, Tensor]] = {}
-        for phase in self.method.phases:
-            if step.number % phase.every == 0:
-                update = self.updates.run(phase, batch, step)
-                self.sums.add(update.logs)
-                kept[phase.name] = update.kept
+        done = self.updates.run_due(batch, step)
+        for update in done.values():
+            self.sums.add(update.logs)
         with torch.no_grad():
-            self.method.after_step(step, kept)
+            self.method.after_step(step, {name: update.kept for name, update in done.items()})
         self.state.step += 1
         self.state.images += self.config.batch
         config = self.config

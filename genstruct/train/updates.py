@@ -36,6 +36,11 @@ class Updates:
             for name, settings in method.optimizers.items()
         }
 
+    def run_due(self, batch: Sample, step: Step) -> dict[str, Update]:
+        """One update by each phase that is due at `step`, in their order; what each gave, by its name."""
+        due = [phase for phase in self.method.phases if step.number % phase.every == 0]
+        return {phase.name: self.run(phase, batch, step) for phase in due}
+
     def run(self, phase: Phase, batch: Sample, step: Step) -> Update:
         """One update of the networks that `phase` trains. Returns what its computation gave, without gradients; the
         loss, a scalar, is also in the logs as `loss/<phase>`."""

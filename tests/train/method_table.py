@@ -121,7 +121,7 @@ def trainer(name: str, out: Path, seed: int = 0, labels: bool = False, **train: 
 if __name__ == "__main__":
     with joined() as place:
         for each in METHODS:
-            run = trainer(each, Path(sys.argv[1]) / each)
+            run = trainer(each, Path(sys.argv[1]) / each, preview_every_images=32)  # by rank 0 alone
             run.run()
             torch.save(weights(run), Path(sys.argv[1]) / f"{each}-{place.rank}.pt")
     os._exit(0)  # all is done and saved; threads of gloo now and then abort the interpreter's own exit (torch)

@@ -69,6 +69,8 @@ class Contrast(SimpleMethod):
         queue.copy_(torch.cat([keys, queue])[: len(queue)])
 
     def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Tensor]:
-        """The views."""
-        one, two = self.views(batch, step)
-        return {"views": torch.cat([one, two])}
+        """The views, darker where they are not taken for the same picture."""
+        views = self.views(batch, step)
+        one, two = (F.normalize(networks["query"](view), dim=1) for view in views)
+        alike = (one * two).sum(1).clamp(0, 1)[:, None, None, None]
+        return {"views": torch.cat([view * alike for view in views])}
