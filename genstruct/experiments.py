@@ -7,8 +7,7 @@ experiment.run(Path("runs/cars"), ProgressLine)  # from genstruct.train.progress
 """
 
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -17,10 +16,8 @@ from genstruct.errors import ConfigError, nearest
 from genstruct.strict_yaml import read_yaml
 
 if TYPE_CHECKING:
+    from genstruct.run.stages import Reporter
     from genstruct.train.config import TrainConfig
-
-Reporter = Callable[[str], AbstractContextManager[Callable[[Any], None]]]
-"""Given the name of a stage, a context whose value takes in its `genstruct.train.report.Progress`."""
 
 NAME = "experiment"
 EXPERIMENTS = {
@@ -41,7 +38,7 @@ class Experiment(Protocol):
 
     train: "TrainConfig"
 
-    def run(self, out: Path, reporter: Reporter) -> bool:
+    def run(self, out: Path, reporter: "Reporter") -> bool:
         """Train into the folder `out`; False if a signal stopped it, with everything saved."""
         ...
 

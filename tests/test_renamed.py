@@ -1,5 +1,6 @@
 """Configurations and runs of before: what has a new name is told, or brought forward."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,10 +10,12 @@ from genstruct.configuration import plain
 from genstruct.errors import ConfigError
 from genstruct.experiments import EXPERIMENTS, experiment_class, load_experiment
 from genstruct.renamed import brought_forward, refuse_old
-from genstruct.segmentation.experiment import RENAMED, SegmentationExperiment, completed
+from genstruct.run.experiment import completed
+from genstruct.run.folder import CONFIG, open_run
+from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.samples import settings_of
+from genstruct.segmentation.settings import RENAMED
 from genstruct.setting_kinds import follow
-from genstruct.train.run_folder import CONFIG, open_run
 
 OLD = """
 experiment: segmentation
@@ -28,9 +31,15 @@ rounds:
 """As of the last version that spelt its keys so."""
 
 
+def opened(out, config, **options):
+    """The folder of a run, opened and left again."""
+    with open_run(out, config, **options) as run:
+        return run
+
+
 def test_keys_of_before_are_brought_forward_with_their_values_wherever_they_are():
     old = yaml.safe_load(OLD)
-    new = completed(old)
+    new = completed(SegmentationExperiment, old)
     assert new["experiment"] == "segmentation"
     experiment = SegmentationExperiment(**{key: value for key, value in new.items() if key != "experiment"})
     assert (experiment.data.crop, experiment.pairs.gray) == ("center", 0.3)
@@ -46,10 +55,10 @@ def test_a_run_of_before_is_continued_and_sampled(tmp_path):
     (tmp_path / CONFIG).write_text(OLD + "train: {images: 77}\ngenerator: {}\n")
     generator, objective, images = settings_of(tmp_path / "generator" / "checkpoints" / "any.pt")
     assert (generator.size, objective.center, images) == (32, 1.5, 77)
-    now = completed(yaml.safe_load((tmp_path / CONFIG).read_text()))
+    now = completed(SegmentationExperiment, yaml.safe_load((tmp_path / CONFIG).read_text()))
     with pytest.raises(ConfigError, match="colour"):
-        open_run(tmp_path, now)
-    assert open_run(tmp_path, now, complete=completed).continued
+        opened(tmp_path, now)
+    assert opened(tmp_path, now, complete=partial(completed, SegmentationExperiment)).continued
 
 
 @pytest.mark.parametrize(

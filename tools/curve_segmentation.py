@@ -171,6 +171,7 @@ def measured(
 def taught(run: Path, moment: Moment, experiment: "SegmentationExperiment", cache: Path) -> Path:
     """The segmenter that a checkpoint of the generator teaches, as the run itself would have distilled it."""
     from genstruct.data.archive import Archive
+    from genstruct.run.stages import StageRunner, given
     from genstruct.segmentation.layered import fading_prior
     from genstruct.segmentation.samples import load_generator
     from genstruct.segmentation.stages import Stages
@@ -178,7 +179,9 @@ def taught(run: Path, moment: Moment, experiment: "SegmentationExperiment", cach
     made = load_generator(moment.file, experiment.train.device)
     fraction = made.images / experiment.train.images
     prior = fading_prior(experiment.objective, fraction, experiment.generator.size, made.device)
-    Stages(experiment, cache, quiet).distil(made.network, Archive.open(run / "photos"), prior)
+    runner = StageRunner(experiment.train, cache, quiet)
+    generator, photos = given("generator", made.network), given("photos", Archive.open(run / "photos"))
+    runner.result(Stages(experiment, runner).distil(generator, photos, prior))
     return cache / "distil" / WEIGHTS
 
 

@@ -67,8 +67,8 @@ def minutes(text: str) -> float:
 def demo(args: argparse.Namespace, began: float) -> "DemoReport":
     """The demo of a command line; its minutes count from `began`."""
     from genstruct.experiments import load_experiment
+    from genstruct.run.demo import DemoConfig
     from genstruct.segmentation.showcase import run_demo
-    from genstruct.segmentation.showcase_photos import DemoConfig
     from genstruct.train.progress import ProgressLine
 
     experiment = load_experiment(args.config)

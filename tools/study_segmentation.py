@@ -118,8 +118,7 @@ def scored(variant: str, seed: int, stage: str, weights: Path, out: Path, val: P
     """Masks of one stage, written to `out/masks` and scored."""
     from genstruct.data.sources import open_source
     from genstruct.metrics.evaluation import score_mask_folder
-    from genstruct.segmentation.mask_folder import RECORDS
-    from genstruct.segmentation.predict import MaskOptions, extract_masks
+    from genstruct.segmentation.predict import RECORDS, MaskOptions, extract_masks
     from genstruct.segmentation.segmenter import Segmenter
 
     segmenter, reports = Segmenter.load(weights), {}

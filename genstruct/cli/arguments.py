@@ -6,7 +6,11 @@ from pathlib import Path
 
 def place(text: str) -> Path:
     """A path, `~` for the home folder also where the shell leaves it (`--out=~/x`)."""
-    return Path(text).expanduser()
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # the home of nobody known
+        return path
 
 
 def positive(text: str) -> int:

@@ -106,7 +106,7 @@ def key_table(experiment: "Experiment") -> str:
 
 
 def _check_out(args: argparse.Namespace) -> None:
-    from genstruct.train.run_folder import CONFIG
+    from genstruct.run.folder import CONFIG
 
     if args.out is None and (args.resume or not args.dry_run):
         raise ConfigError("--out RUN is missing: give the folder that the run is written to")

@@ -13,14 +13,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from genstruct.configuration import build, plain
-from genstruct.errors import ConfigError
 from genstruct.pixels import resized
+from genstruct.run.weights import encode_weights, fingerprint_of, fitting, read_weights, weights_file
 from genstruct.segmentation.config import GeneratorConfig
 from genstruct.segmentation.inversion import StyleEncoder, refine_codes, style_encoder
 from genstruct.segmentation.layered import LayeredGenerator, Scene
 from genstruct.segmentation.learning_config import InvertConfig
 from genstruct.segmentation.segmenter import Image, Mask, checked_images
-from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
 
 KIND = "genstruct inverter"
@@ -70,7 +69,7 @@ class Inverter:
         """
         file = weights_file(Path(path), RUN_FILE, "is its training finished, and was invert.images above 0?")
         weights, about = read_weights(file, KIND)
-        try:
+        with fitting(file):
             settings, config = build(GeneratorConfig, about["generator"]), build(InvertConfig, about["config"])
             generator = LayeredGenerator(settings)
             inverter = Inverter(
@@ -82,8 +81,6 @@ class Inverter:
                 about["fingerprint"],
             )
             inverter._networks.load_state_dict(weights)
-        except (RuntimeError, KeyError, TypeError, ValueError, ConfigError) as error:
-            raise damaged(file) from error
         inverter._networks.to(pick_device(device))
         return inverter
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import yaml
 from jaxtyping import Float
 from torch import Tensor
 
@@ -23,13 +22,13 @@ from genstruct.errors import CheckpointError, ConfigError, OutputError
 from genstruct.export.images import to_uint8, write_png
 from genstruct.files import is_occupied, whole_folder
 from genstruct.renamed import brought_forward
+from genstruct.run.folder import CONFIG, read_settings, run_of
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig
-from genstruct.segmentation.experiment import RENAMED
 from genstruct.segmentation.layered import LayeredGenerator, Scene, fading_prior
+from genstruct.segmentation.settings import RENAMED
 from genstruct.train import checkpoint
 from genstruct.train.distributed import pick_device
 from genstruct.train.randomness import Draws
-from genstruct.train.run_folder import CONFIG
 
 BATCH = 100
 """Codes drawn at a time. Part of the address of each code, so that more samples of a seed begin with the same ones."""
@@ -100,15 +99,12 @@ def settings_of(file: Path) -> tuple[GeneratorConfig, ObjectiveConfig, int]:
     Raises:
         CheckpointError: It does not lie in the folder of a run of segmentation.
     """
-    folder = next((parent for parent in file.absolute().parents if (parent / CONFIG).is_file()), None)
-    if folder is None:
-        raise CheckpointError(f"{file} does not lie in the folder of a run (no {CONFIG} above it)")
+    folder = run_of(file)
     try:
-        settings = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-        settings = brought_forward(settings, RENAMED)
+        settings = brought_forward(read_settings(folder), RENAMED)
         parts = build(GeneratorConfig, settings["generator"]), build(ObjectiveConfig, settings["objective"])
         return *parts, int(settings["train"]["images"])
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, KeyError, TypeError, ConfigError) as error:
+    except (KeyError, TypeError, ConfigError, CheckpointError) as error:
         raise CheckpointError(f"{folder / CONFIG} does not describe a run of segmentation") from error
 
 

@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from genstruct.errors import ConfigError, ShapeError
+from genstruct.errors import ShapeError
 from genstruct.nn.unet import UNet
 from genstruct.pixels import resized
+from genstruct.run.weights import damaged, encode_weights, fingerprint_of, fitting, read_weights, weights_file
 from genstruct.segmentation.refine import RefineSettings, refine
-from genstruct.segmentation.weights import damaged, encode_weights, fingerprint_of, read_weights, weights_file
 from genstruct.train.distributed import pick_device
 
 KIND = "genstruct segmenter"
@@ -63,16 +63,12 @@ class Segmenter:
         """
         file = weights_file(Path(path), RUN_FILE)
         weights, about = read_weights(file, KIND)
-        try:
+        with fitting(file):
             network = UNet(3, 1, tuple(about["widths"]))
             network.load_state_dict(weights)
             segmenter = Segmenter(network, about["size"], about["card"], about["fingerprint"])
             cuts = [segmenter.labeling.threshold, segmenter.refinement.threshold, segmenter.threshold]
             sound = isinstance(segmenter.size, int) and segmenter.size > 0 and all(0 < cut < 1 for cut in cuts)
-        except (RuntimeError, KeyError, TypeError, ValueError) as error:
-            raise damaged(file) from error
-        except ConfigError as error:
-            raise damaged(file, f"has a wrong {error}") from error
         if not sound:
             raise damaged(file, f"has size {segmenter.size} and thresholds {cuts}")
         network.to(pick_device(device), memory_format=torch.channels_last)

@@ -22,13 +22,14 @@ from genstruct.data.sources import open_source
 from genstruct.errors import CheckpointError, ConfigError, DataError, GenstructError, OutputError
 from genstruct.files import is_occupied, write_json, write_text
 from genstruct.metrics.evaluation import MaskReport, score_mask_folder
+from genstruct.run.demo import DemoConfig, Photos, prepare_photos
+from genstruct.run.predict import StreamOptions
+from genstruct.run.stages import Reporter
 from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.predict import MaskOptions, extract_masks
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
 from genstruct.segmentation.showcase_pace import find_pace, keep_pace, kept_pace, shortened, telling
 from genstruct.segmentation.showcase_page import Shown, write_looks
-from genstruct.segmentation.showcase_photos import DemoConfig, Photos, prepare_photos
-from genstruct.segmentation.workshop import Reporter
 from genstruct.train.progress import duration
 from genstruct.train.report import OnProgress
 
@@ -199,7 +200,7 @@ def _apply(model: Model, photos: Photos, masks: Path, report: DemoReport, say: S
         return None
     refine = bool(segmenter.card.get("refine", False)) if model.refine is None else model.refine
     with open_source(photos.test) as source:
-        made = extract_masks(segmenter, source, out, MaskOptions(refine=refine, overwrite=True))
+        made = extract_masks(segmenter, source, out, MaskOptions(refine=refine), StreamOptions(overwrite=True))
     say(f"masks by {model.title}: {made.made} in {out}" + (f", {made.failed} failed" if made.failed else ""))
     if photos.truth:
         report.scores[model.title] = score_mask_folder(out, photos.test)

@@ -14,13 +14,13 @@ from genstruct.data.archive import Archive
 from genstruct.errors import OutputError
 from genstruct.files import write_json
 from genstruct.nn.unet import UNet
+from genstruct.run.stages import Reporter
 from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.labels import calibrate, label
 from genstruct.segmentation.learning_config import StageConfig
 from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.supervise import MaskLearning
-from genstruct.segmentation.workshop import Reporter
 from genstruct.train.pace import Work, fitting_factor, seconds_per_image
 from genstruct.train.progress import duration
 from genstruct.train.report import OnProgress

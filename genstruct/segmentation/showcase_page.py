@@ -21,7 +21,7 @@ from genstruct.metrics.evaluation import MaskReport
 from genstruct.pixels import to_unit
 from genstruct.render.layers import Layer, composite, shift
 from genstruct.segmentation.layered import LayeredGenerator
-from genstruct.segmentation.mask_folder import mask_names
+from genstruct.segmentation.predict import mask_names
 from genstruct.segmentation.samples import load_generator
 from genstruct.train.randomness import Draws
 

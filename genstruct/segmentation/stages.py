@@ -6,18 +6,19 @@ pack images ─► starts ─► generator ─► generated pairs ─► distil 
 ```
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
+from torch import nn
 
 from genstruct.data.archive import Archive
-from genstruct.data.pack import pack
-from genstruct.data.sources import open_source
 from genstruct.nn.discriminator import Discriminator
 from genstruct.nn.unet import UNet
-from genstruct.segmentation.experiment import PHOTOS, SegmentationExperiment
+from genstruct.run.ranks import made_once
+from genstruct.run.stages import Stage, StageRunner, Start, counted, healthiest, kept
 from genstruct.segmentation.inversion import Inversion
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
@@ -27,152 +28,136 @@ from genstruct.segmentation.learning_config import StageConfig
 from genstruct.segmentation.pairs import make_pairs
 from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
+from genstruct.segmentation.settings import SegmentationSettings
 from genstruct.segmentation.starts import health_score
 from genstruct.segmentation.supervise import MaskLearning
-from genstruct.segmentation.workshop import Reporter, Workshop, counted, made_once
 from genstruct.train import checkpoint
-from genstruct.train.report import Progress
-from genstruct.train.signals import Stopped, interrupted_by_signals
-from genstruct.train.trainer import Trainer
+from genstruct.train.method import Step
+from genstruct.train.report import OnProgress, Progress
+
+Photos = Stage[Archive]
+
+
+def run_stages(settings: SegmentationSettings, runner: StageRunner) -> None:
+    """Do all stages that are not done yet. Raises `Stopped` when a signal ended one."""
+    stages = Stages(settings, runner)
+    photos = runner.photos(settings.data)
+    generator = stages.generator(photos)
+    segmenter = stages.distil(generator, photos)
+    for number, stage in enumerate(settings.rounds, 1):
+        segmenter = stages.round(number, stage, segmenter, photos)
+    runner.result(photos)  # also where all is done: photos that have changed since are told
+    runner.write(RUN_FILE, runner.result(segmenter).encode())
+    if settings.invert.images:
+        runner.result(stages.invert(generator, photos))
 
 
 class Stages:
-    """The stages of one run, in order; each raises `Stopped` when a signal ended it.
+    """The stages of one run; each method makes one, which is done when it is asked for its result.
 
     Args:
-        experiment: The settings.
-        out: Folder of the run.
-        reporter: Shows progress.
+        settings: Of the run.
+        runner: Does the stages.
     """
 
-    def __init__(self, experiment: SegmentationExperiment, out: Path, reporter: Reporter) -> None:
-        self.experiment, self.out = experiment, out
-        self.workshop = Workshop(experiment.train, out, reporter)
+    def __init__(self, settings: SegmentationSettings, runner: StageRunner) -> None:
+        self.settings, self.runner, self.out = settings, runner, runner.out
 
-    def run(self) -> bool:
-        """Whether all stages are done; False when a signal ended one, which the reporter was told."""
-        try:
-            with interrupted_by_signals():
-                self._run()
-        except Stopped:
-            return False
-        return True
+    def generator(self, photos: Photos) -> Stage[LayeredGenerator]:
+        """The adversarial stage; gives the averaged generator."""
+        folder, settings = self.out / "generator", self.settings
 
-    def _run(self) -> None:
-        archive = self.pack()
-        generator = self.generate(archive)
-        segmenter = self.distil(generator, archive)
-        for number, stage in enumerate(self.experiment.rounds, 1):
-            segmenter = self.round(number, stage, segmenter, archive)
-        self.workshop.publish(segmenter, RUN_FILE)
-        if self.experiment.invert.images:
-            self.invert(generator, archive)
+        def method(seed: int) -> PerturbedSegmentation:
+            return PerturbedSegmentation(settings.perturbed, seed)
 
-    def pack(self) -> Archive:
-        """The photos as an archive, made once and then read by every rank."""
-        data, place = self.experiment.data, self.out / PHOTOS
+        def health(networks: nn.ModuleDict, step: Step) -> float:
+            size = settings.generator.size_at(step.images)
+            return health_score(networks["generator"].eval(), size, settings.objective, step.fraction)
 
-        def make() -> None:
-            with open_source(data.root) as source:
-                report = pack(source, place, data.size, data.crop, on_progress=counted(progress))
-                lost = [*source.problems, *(f"{name}: {reason}" for name, reason in report.skipped)]
-            if lost and not report.reused:
-                progress(Progress(0, 1, event=f"{len(lost)} files or lines left out ({'; '.join(lost[:3])})"))
+        def learn(progress: OnProgress, archive: Archive, *starts: Start) -> LayeredGenerator:
+            ours, resume = method(settings.train.seed), healthiest(starts)
+            networks = self.runner.train(progress, ours, archive, settings.train, folder, resume)
+            return networks["generator"].eval()
 
-        with self.workshop.stage("pack") as progress:
-            made_once(make)
-        return Archive.open(place)
+        begun = checkpoint.latest(folder) is not None
+        starts = () if begun else self.runner.starts(settings.starts, photos, method, health)
+        return Stage("generator", learn, (photos, *starts))
 
-    def generate(self, archive: Archive) -> LayeredGenerator:
-        """The adversarial stage; the averaged generator."""
-        folder, config = self.out / "generator", self.experiment.train
-        resume = self._best_start(archive) if checkpoint.latest(folder) is None else "auto"
-        method = PerturbedSegmentation(self.experiment.perturbed, config.seed)
-        with self.workshop.stage("generator") as progress:
-            networks = self.workshop.train(progress, method, archive, config, folder, resume)
-        return networks["generator"].eval()
+    def pairs(self, generator: Stage[LayeredGenerator], prior: torch.Tensor | float = 0.0) -> Stage[Archive]:
+        """Generated pictures with masks, in memory; `prior` is the centre prior of a generator in training."""
+        size, seed = self.settings.generator.size, self.settings.train.seed
 
-    def _best_start(self, archive: Archive) -> Path | Literal["auto"]:
-        """The checkpoint of the healthiest of several short trainings; "auto" if there is to be only one."""
-        starts, experiment = self.experiment.starts, self.experiment
-        if starts.count < 2:
-            return "auto"
-        scores: dict[Path, float] = {}
-        for number in range(starts.count):
-            config = replace(experiment.train, seed=experiment.train.seed + number)
-            folder = self.out / "starts" / f"seed-{config.seed}"
-            method = PerturbedSegmentation(experiment.perturbed, config.seed)
-            with (
-                self.workshop.batches(archive, config) as batches,
-                self.workshop.stage(f"start {number + 1}") as progress,
-            ):
-                trainer = Trainer(method, batches, config, folder, progress)
-                result = trainer.run(starts.images)
-                if result.interrupted:
-                    raise Stopped
-                size = experiment.generator.size_at(result.images)
-                generator = trainer.networks()["generator"].eval()
-                newest = checkpoint.latest(folder)
-                assert newest is not None
-                scores[newest] = health_score(generator, size, experiment.objective, trainer.current_step().fraction)
-                progress(Progress(result.images, config.images, event=f"health {scores[newest]:.3f}"))
-        return max(scores, key=scores.__getitem__)
-
-    def distil(self, generator: LayeredGenerator, photos: Archive, prior: torch.Tensor | float = 0.0) -> Segmenter:
-        """A segmenter that has learned from generated pairs; `prior` is the centre prior of a generator in training."""
-        experiment, stage = self.experiment, self.experiment.distil
-        folder = self.out / "distil"
-        if (done := self.workshop.done(folder)) is not None:
-            return done
-        with self.workshop.stage("pairs") as progress:
-            size, seed = experiment.generator.size, experiment.train.seed
-            pairs, passed = made_once(lambda: make_pairs(generator, size, experiment.pairs, seed, prior=prior))
+        def make(progress: OnProgress, made: LayeredGenerator) -> Archive:
+            pairs, passed = made_once(lambda: make_pairs(made, size, self.settings.pairs, seed, prior=prior))
             progress(Progress(len(pairs), len(pairs), event=f"{passed:.0%} of generated masks are usable"))
-        return self._learn("distil", folder, stage, pairs, self._fresh(0), None, photos)
+            return pairs
 
-    def round(self, number: int, stage: StageConfig, segmenter: Segmenter, archive: Archive) -> Segmenter:
+        return Stage("pairs", make, (generator,), stays=False)
+
+    def distil(
+        self, generator: Stage[LayeredGenerator], photos: Photos, prior: torch.Tensor | float = 0.0
+    ) -> Stage[Segmenter]:
+        """A segmenter that has learned from generated pairs."""
+        stage = self.settings.distil
+
+        def learn(progress: OnProgress, pairs: Archive, archive: Archive) -> Segmenter:
+            return self._learn(progress, "distil", "distil", stage, pairs, self._fresh(0), None, archive)
+
+        return Stage("distil", learn, (self.pairs(generator, prior), photos), self._found("distil"))
+
+    def round(self, number: int, stage: StageConfig, before: Stage[Segmenter], photos: Photos) -> Stage[Segmenter]:
         """A segmenter that has learned from pseudo-labels by the one before."""
-        folder, name = self.out / f"round-{number}", f"round {number}"
-        if (done := self.workshop.done(folder)) is not None:
-            return done
-        labels = self._labels(folder, name, segmenter, archive)
-        network = self._fresh(number) if stage.fresh else segmenter.network.requires_grad_(True).train()
-        return self._learn(name, folder, stage, labels.archive, network, labels.weights(stage.keep), archive)
+        folder, name = f"round-{number}", f"round {number}"
 
-    def invert(self, generator: LayeredGenerator, archive: Archive) -> Inverter:
-        """An encoder that has learned to find codes of photos, with its generator."""
-        experiment, settings = self.experiment, self.experiment.invert
-        if (self.out / INVERTER_FILE).exists():
-            return Inverter.load(self.out / INVERTER_FILE, str(self.workshop.device))
-        discriminator = self._discriminator() if settings.features > 0 else None
-        method = Inversion(generator, experiment.generator.size, settings, discriminator, experiment.train.seed)
-        config = self.workshop.later(settings.images, settings.batch)
-        card = {**self._card("invert"), "inverter_images": settings.images}
-        with self.workshop.stage("invert") as progress:
-            networks = self.workshop.train(progress, method, archive, config, self.out / "invert")
-            inverter = Inverter(networks["encoder"], generator, experiment.generator, settings, card)
-            self.workshop.publish(inverter, INVERTER_FILE)
-        return inverter
+        def learn(progress: OnProgress, labels: Labels, archive: Archive, *teacher: Segmenter) -> Segmenter:
+            network = teacher[0].network.requires_grad_(True).train() if teacher else self._fresh(number)
+            weights = labels.weights(stage.keep)
+            return self._learn(progress, name, folder, stage, labels.archive, network, weights, archive)
 
-    def _labels(self, folder: Path, name: str, segmenter: Segmenter, archive: Archive) -> Labels:
+        needs = (self.labels(self.out / folder, name, before, photos), photos, *([] if stage.fresh else [before]))
+        return Stage(name, learn, needs, self._found(folder))
+
+    def labels(self, folder: Path, name: str, segmenter: Stage[Segmenter], photos: Photos) -> Stage[Labels]:
         """Pseudo-labels of the photos, made once and then read by every rank."""
 
-        def make() -> None:
-            if load_labels(folder, archive) is None:
-                with self.workshop.stage(f"{name}: label") as progress:
-                    made = label(segmenter, archive, on_progress=counted(progress))
-                    progress(Progress(0, 1, event=f"confidence {made.confidence.mean():.3f}"))
-                    save_labels(folder, made)
+        def found() -> Labels | None:
+            return load_labels(folder, self.runner.result(photos))
 
-        made_once(make)
-        labels = load_labels(folder, archive)
-        assert labels is not None
-        return labels
+        def make(progress: OnProgress, teacher: Segmenter, archive: Archive) -> Labels:
+            def once() -> None:
+                made = label(teacher, archive, on_progress=counted(progress))
+                progress(Progress(0, 1, event=f"confidence {made.confidence.mean():.3f}"))
+                save_labels(folder, made)
+
+            made_once(once)
+            labels = load_labels(folder, archive)
+            assert labels is not None
+            return labels
+
+        return Stage(f"{name}: label", make, (segmenter, photos), found, stays=False)
+
+    def invert(self, generator: Stage[LayeredGenerator], photos: Photos) -> Stage[Inverter]:
+        """An encoder that has learned to find codes of photos, with its generator."""
+        settings, config = self.settings, self.settings.invert
+
+        def learn(progress: OnProgress, made: LayeredGenerator, archive: Archive) -> Inverter:
+            discriminator = self._discriminator() if config.features > 0 else None
+            method = Inversion(made, settings.generator.size, config, discriminator, settings.train.seed)
+            train = self.runner.later(config.images, config.batch)
+            networks = self.runner.train(progress, method, archive, train, self.out / "invert")
+            card = {**self._card("invert"), "inverter_images": config.images}
+            inverter = Inverter(networks["encoder"], made, settings.generator, config, card)
+            self.runner.write(INVERTER_FILE, inverter.encode())
+            return inverter
+
+        found = kept(self.out / INVERTER_FILE, lambda file: Inverter.load(file, str(self.runner.device)))
+        return Stage("invert", learn, (generator, photos), found)
 
     def _learn(
         self,
+        progress: OnProgress,
         name: str,
-        folder: Path,
+        folder: str,
         stage: StageConfig,
         archive: Archive,
         network: UNet,
@@ -180,32 +165,34 @@ class Stages:
         photos: Archive,
     ) -> Segmenter:
         """Train a segmenter on an archive with masks, calibrate it on the photos, and write it."""
-        config = replace(self.workshop.later(stage.images, stage.batch), preview_every_images=0)
+        config = replace(self.runner.later(stage.images, stage.batch), preview_every_images=0)
         method = MaskLearning(network, stage.size, stage.learning, weights)
-        with self.workshop.stage(name) as progress:
-            networks = self.workshop.train(progress, method, archive, config, folder)
-            segmenter = Segmenter(networks["segmenter"], stage.size)
-            segmenter.card = {**self._card(name), **calibrate(segmenter, photos)}
-            self.workshop.publish(segmenter, f"{folder.name}/{RUN_FILE}")
+        networks = self.runner.train(progress, method, archive, config, self.out / folder)
+        segmenter = Segmenter(networks["segmenter"], stage.size)
+        segmenter.card = {**self._card(name), **calibrate(segmenter, photos)}
+        self.runner.write(f"{folder}/{RUN_FILE}", segmenter.encode())
         return segmenter
 
+    def _found(self, folder: str) -> Callable[[], Segmenter | None]:
+        return kept(self.out / folder / RUN_FILE, lambda file: Segmenter.load(file, str(self.runner.device)))
+
     def _discriminator(self) -> Discriminator:
-        network = PerturbedSegmentation(self.experiment.perturbed).networks["discriminator"]
+        network = PerturbedSegmentation(self.settings.perturbed).networks["discriminator"]
         network.load_state_dict(checkpoint.load_networks(self.out / "generator")["discriminator"])
         assert isinstance(network, Discriminator)
-        return network.to(self.workshop.device)
+        return network.to(self.runner.device)
 
     def _fresh(self, number: int) -> UNet:
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.experiment.train.seed * 1000 + number)
-            return UNet(3, 1, self.experiment.widths)
+            torch.manual_seed(self.settings.train.seed * 1000 + number)
+            return UNet(3, 1, self.settings.widths)
 
     def _card(self, stage: str) -> dict[str, Any]:
-        experiment = self.experiment
+        settings = self.settings
         return {
-            "data": experiment.data.root,
+            "data": settings.data.root,
             "stage": stage,
-            "seed": experiment.train.seed,
-            "generator_images": experiment.train.images,
-            "segmenter_images": [experiment.distil.images, *(stage.images for stage in experiment.rounds)],
+            "seed": settings.train.seed,
+            "generator_images": settings.train.images,
+            "segmenter_images": [settings.distil.images, *(stage.images for stage in settings.rounds)],
         }

@@ -48,10 +48,10 @@ def progress(monkeypatch):
 
     def sends(number):
         @contextmanager
-        def told(title="masks"):
+        def told(title, *_):
             yield lambda *counts: title != "reading" and counts[-2] == 2 and signal.raise_signal(number)
 
-        for place in ("data.progress_bar", "samples.progress_bar", "masks._progress"):
+        for place in ("data.progress_bar", "samples.progress_bar", "prediction.progress_bar"):
             monkeypatch.setattr(f"genstruct.cli.{place}", told)
 
     return sends
@@ -119,7 +119,7 @@ def test_masks_that_are_there_are_whole_and_the_same_command_makes_the_others(
     assert main([*command, "--out", str(out)]) == status
     assert capsys.readouterr().err == f"genstruct: {word}\n"
     assert 2 <= len((out / "masks.jsonl").read_text().splitlines()) < 5
-    assert not [name for name in left(out) if not name.endswith((".png", ".jsonl"))]
+    assert not [name for name in left(out) if not name.endswith((".png", ".jsonl", ".lock"))]
     monkeypatch.undo()
     assert main([*command, "--out", str(out)]) == 0
     assert "were there" in capsys.readouterr().out

@@ -125,7 +125,7 @@ def test_a_second_run_is_told_to_have_nothing_to_do(photos, model, tmp_path, cap
         ({"model": "nowhere"}, "nowhere: no such file"),
         ({"model": "empty"}, "segmenter.safetensors: no such file; is its training finished?"),
         ({"model": "cut"}, "cut: not a readable safetensors file"),
-        ({"out": "photos/masks"}, "photos, so its masks would be taken for images; give a folder outside"),
+        ({"out": "photos/masks"}, "photos, so what is written would be read; give a folder outside"),
         ({"out": "full"}, "full holds other files (note.txt"),
         ({"out": "cut"}, "cut"),
     ],

@@ -12,6 +12,7 @@ from genstruct.data.batches import Batches
 from genstruct.errors import CheckpointError, ConfigError
 from genstruct.nn.discriminator import Discriminator
 from genstruct.pixels import resized
+from genstruct.run.weights import FORMAT, read_weights
 from genstruct.segmentation.inversion import (
     Inversion,
     reconstruction,
@@ -22,7 +23,6 @@ from genstruct.segmentation.inversion import (
 from genstruct.segmentation.invert import KIND, RUN_FILE, Inverter
 from genstruct.segmentation.layered import LayeredGenerator
 from genstruct.segmentation.learning_config import InvertConfig
-from genstruct.segmentation.weights import FORMAT, read_weights
 from genstruct.train.trainer import Trainer
 
 CONFIG = InvertConfig(images=80, batch=8, widths=(16, 12, 8), steps=20)
@@ -181,10 +181,10 @@ def test_half_precision_hardly_changes_masks(inverter, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "genstruct segmenter"}, "expected 'genstruct inverter'"),
+        ({"kind": "genstruct segmenter"}, "needs a genstruct inverter"),
         ({"format": FORMAT + 1}, "update genstruct"),
-        ({"config": {"new_setting": 1}}, "do not fit its description"),
-        ({"generator": {"size": 64}}, "do not fit its description"),
+        ({"config": {"new_setting": 1}}, "holds wrong settings"),
+        ({"generator": {"size": 64}}, "holds wrong settings"),
         ({"card": None, "config": {}}, "do not fit its description"),  # an encoder of other widths
     ],
 )

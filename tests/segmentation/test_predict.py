@@ -12,9 +12,9 @@ from PIL import Image
 
 from genstruct.data.sources import open_source
 from genstruct.errors import OutputError
-from genstruct.segmentation import predict
-from genstruct.segmentation.mask_folder import RECORDS, mask_names
-from genstruct.segmentation.predict import MaskOptions, extract_masks, measure
+from genstruct.run import predict
+from genstruct.run.predict import StreamOptions
+from genstruct.segmentation.predict import RECORDS, MaskOptions, extract_masks, mask_names, measure
 
 
 class Redness:
@@ -46,9 +46,10 @@ def photos(tmp_path):
     return folder
 
 
-def extract(photos, out, predictor=None, **options):
+def extract(photos, out, predictor=None, batch=16, overwrite=False, **options):
+    stream = StreamOptions(batch, overwrite, workers=2)
     with open_source(photos) as source:
-        return extract_masks(predictor or Redness(), source, out, MaskOptions(workers=2, **options))
+        return extract_masks(predictor or Redness(), source, out, MaskOptions(**options), stream)
 
 
 def lines(out):
@@ -151,18 +152,30 @@ def test_images_that_failed_are_tried_again(photos, tmp_path):
     assert "error" not in lines(out)["late.png"]
 
 
-@pytest.mark.parametrize("change", ["weights", "refinement", "images"])
+@pytest.mark.parametrize("change", [{"predictor": Redness("other")}, {"refine": True}, {"threshold": 0.9}], ids=str)
 def test_masks_of_something_else_are_not_replaced_unless_told_to(photos, tmp_path, change):
     out = tmp_path / "out"
     extract(photos, out)
-    options = {"predictor": Redness("other")} if change == "weights" else {"refine": change == "refinement"}
-    if change == "images":
-        red_box(box=(0, 0, 3, 3)).save(photos / "b.bmp")
+    red_box(box=(0, 0, 3, 3)).save(photos / "b.bmp")
     before = (out / "b.png").read_bytes()
-    with pytest.raises(OutputError, match="holds masks by other weights or settings, or of other images"):
-        extract(photos, out, **options)
+    with pytest.raises(OutputError, match=r"holds masks by other weights or settings \(3 of 3, such as a\.png\)"):
+        extract(photos, out, **change)
     assert (out / "b.png").read_bytes() == before
-    assert extract(photos, out, overwrite=True, **options).made == 3
+    assert extract(photos, out, overwrite=True, **change).made == 3
+
+
+def test_photos_that_were_replaced_are_done_again_alone(photos, tmp_path):
+    out, again = tmp_path / "out", Redness()
+    extract(photos, out)
+    red_box((64, 64), (0, 0, 3, 3)).save(photos / "b.bmp")  # of the same size in bytes
+    report = extract(photos, out, again)
+    assert (report.made, report.there, report.replaced, again.batches) == (1, 2, ("b.bmp",), [1])
+    assert lines(out)["b.bmp"]["box"] == [0, 0, 3, 3]
+    assert list(lines(out)) == ["a.png", "b.bmp", "trip/a.png"]
+    (photos / "a.png").write_bytes(b"broken")
+    report = extract(photos, out)
+    assert (report.made, report.there, report.failed) == (0, 2, 1)
+    assert "error" in lines(out)["a.png"] and not (out / "a.png").exists()  # nothing is left of the photo before
 
 
 def test_a_copy_of_the_images_with_other_dates_counts_as_the_same_images(photos, tmp_path):
@@ -181,7 +194,7 @@ def test_a_folder_with_other_files_is_refused(photos, tmp_path):
     with pytest.raises(OutputError, match="is a file"):
         extract(photos, photos / "a.png")
     (tmp_path / "full" / RECORDS).write_text('{"some": "thing"}\n')
-    with pytest.raises(OutputError, match="line 1 is not about a mask"):
+    with pytest.raises(OutputError, match="line 1 is not one of ours"):
         extract(photos, tmp_path / "full")
 
 
@@ -236,7 +249,7 @@ def test_no_more_images_are_in_memory_than_batch_and_threads_ask_for(tmp_path, m
     for number in range(60):
         red_box().save(photos / f"{number:02}.png")
     lock, alive, most = threading.Lock(), [0], [0]
-    load, write = predict._load, predict._write
+    load, write = predict._Stream.load, predict._Stream.write
 
     def counted_load(*args):
         with lock:
@@ -250,8 +263,8 @@ def test_no_more_images_are_in_memory_than_batch_and_threads_ask_for(tmp_path, m
             alive[0] -= 1
         return record
 
-    monkeypatch.setattr(predict, "_load", counted_load)
-    monkeypatch.setattr(predict, "_write", counted_write)
+    monkeypatch.setattr(predict._Stream, "load", counted_load)
+    monkeypatch.setattr(predict._Stream, "write", counted_write)
     predictor = Redness()
     assert extract(photos, tmp_path / "out", predictor, batch=4).made == 60
     assert predictor.batches == [4] * 15

@@ -6,10 +6,11 @@ import yaml
 
 from genstruct.errors import CheckpointError, ConfigError, OutputError
 from genstruct.nn.unet import UNet
-from genstruct.segmentation import publish as publishing
-from genstruct.segmentation.publish import SCORES, command_line, publish
+from genstruct.run import publish as publishing
+from genstruct.run.publish import command_line
+from genstruct.run.weights import fingerprint_of
+from genstruct.segmentation.publish import SCORES, publish
 from genstruct.segmentation.segmenter import Segmenter
-from genstruct.segmentation.weights import fingerprint_of
 
 SETTINGS = {
     "data": {"root": "../shared/data/cars/train"},

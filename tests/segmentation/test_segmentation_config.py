@@ -3,18 +3,27 @@
 import copy
 import math
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from genstruct.configuration import plain
 from genstruct.errors import ConfigError
+from genstruct.run.experiment import completed
+from genstruct.run.folder import open_run
+from genstruct.run.settings import StartConfig
+from genstruct.run.stages import StageRunner
 from genstruct.segmentation.config import GeneratorConfig, ObjectiveConfig, PerturbConfig, RateConfig
-from genstruct.segmentation.experiment import SegmentationExperiment, StartConfig, completed
+from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.learning_config import InvertConfig, MaskLearningConfig, PairConfig, StageConfig
-from genstruct.segmentation.workshop import Workshop
-from genstruct.train.run_folder import open_run
 
 GROWING = GeneratorConfig(size=64, start_size=16, stage_images=(100, 50))
+
+
+def opened(out, config, **options):
+    """The folder of a run, opened and left again."""
+    with open_run(out, config, **options) as run:
+        return run
 
 
 def test_the_resolution_doubles_after_each_stage():
@@ -113,7 +122,7 @@ def test_a_run_without_photos_says_what_is_missing(tmp_path):
 def test_later_trainings_do_not_compile_networks_that_they_do_not_have(tmp_path):
     experiment = SegmentationExperiment()
     experiment = replace(experiment, train=replace(experiment.train, compile=("generator",), seed=7))
-    later = Workshop(experiment.train, tmp_path, lambda stage: None).later(images=100, batch=4)
+    later = StageRunner(experiment.train, tmp_path, lambda stage: None).later(images=100, batch=4)
     assert (later.compile, later.images, later.batch, later.seed) == ((), 100, 4, 7)
 
 
@@ -121,10 +130,10 @@ def test_a_run_continues_though_settings_came_since_whose_defaults_leave_it_as_i
     now = {"experiment": "segmentation", **plain(SegmentationExperiment())}
     before = copy.deepcopy(now)
     del before["objective"]["leak_early"]
-    open_run(tmp_path, before)
+    opened(tmp_path, before)
     with pytest.raises(ConfigError, match="leak_early"):
-        open_run(tmp_path, now)
-    assert open_run(tmp_path, now, complete=completed).continued
+        opened(tmp_path, now)
+    assert opened(tmp_path, now, complete=partial(completed, SegmentationExperiment)).continued
     now["objective"]["leak_early"] = 0.2
     with pytest.raises(ConfigError, match=r"objective\.leak_early \(1\.0 there, 0\.2 here\)"):
-        open_run(tmp_path, now, complete=completed)
+        opened(tmp_path, now, complete=partial(completed, SegmentationExperiment))

@@ -19,12 +19,12 @@ from genstruct.data.synthetic import write_scenes
 from genstruct.errors import ConfigError, OutputError
 from genstruct.experiments import load_experiment
 from genstruct.export.images import png_bytes
-from genstruct.segmentation.experiment import StartConfig
+from genstruct.run.settings import StartConfig
+from genstruct.run.stages import STOPPED, StageRunner
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.learning_config import InvertConfig
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
-from genstruct.segmentation.workshop import STOPPED, Workshop
 
 TINY = Path(__file__).parents[2] / "configs" / "tiny" / "segmentation.yaml"
 SCRIPT = Path(__file__).with_name("stages_on_ranks.py")
@@ -202,7 +202,7 @@ def test_a_finished_run_does_nothing_again(experiment, whole):
     images = json.loads((out / "generator" / "log.jsonl").read_text().splitlines()[-1])["images"]
     reporter = Reporter()
     assert experiment.run(out, reporter)
-    assert reporter.stages == ["pack", "generator"]
+    assert reporter.stages == ["pack"]
     assert {path: path.read_bytes() for path in (out.rglob("*.pt"))} | results(out) == before
     assert json.loads((out / "generator" / "log.jsonl").read_text().splitlines()[-1])["images"] == images
 
@@ -284,4 +284,4 @@ def test_weights_that_cannot_be_written_are_told_in_a_line(experiment, whole, tm
     (tmp_path / RUN_FILE).mkdir()
     segmenter = Segmenter.load(whole[0], "cpu")
     with pytest.raises(OutputError, match=r"segmenter\.safetensors cannot be written"):
-        Workshop(experiment.train, tmp_path, Reporter()).publish(segmenter, RUN_FILE)
+        StageRunner(experiment.train, tmp_path, Reporter()).write(RUN_FILE, segmenter.encode())

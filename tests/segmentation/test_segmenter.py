@@ -10,8 +10,8 @@ from safetensors.torch import save
 
 from genstruct.errors import CheckpointError, ShapeError
 from genstruct.nn.unet import UNet
+from genstruct.run.weights import FORMAT, encode_weights, fingerprint_of, read_weights
 from genstruct.segmentation.segmenter import KIND, LONGEST, RUN_FILE, Segmenter, limited, working_size
-from genstruct.segmentation.weights import FORMAT, encode_weights, fingerprint_of, read_weights
 
 SIZES = [(16, 16), (9, 23), (40, 12), (1, 1), (1, 30), (200, 3), (5, 7)]
 
@@ -79,9 +79,9 @@ def test_the_fingerprint_is_that_of_the_weights(segmenter):
         (described()[:-3], "not a readable safetensors file"),
         (b"", "not a readable safetensors file"),
         (b"\x89PNG" + bytes(100), "not a readable safetensors file"),
-        (described(kind="genstruct inverter"), "holds 'genstruct inverter', expected 'genstruct segmenter'"),
-        (save({"w": torch.zeros(1)}), "holds 'weights of another program'"),
-        (save({"w": torch.zeros(1)}, {"genstruct": "[1]"}), "holds 'weights of another program'"),
+        (described(kind="genstruct inverter"), "holds a genstruct inverter, but this needs a genstruct segmenter"),
+        (save({"w": torch.zeros(1)}), "holds weights of another program"),
+        (save({"w": torch.zeros(1)}, {"genstruct": "[1]"}), "holds weights of another program"),
         (described(format=FORMAT + 1), f"format {FORMAT + 1}, this version reads up to {FORMAT}; update genstruct"),
         (described(), "do not fit its description"),
         (save({"w": torch.zeros(1)}, {"genstruct": '{"kind": "genstruct segmenter", "format": 1}'}), "do not fit"),
@@ -104,9 +104,12 @@ def test_files_that_are_no_segmenter_say_what_is_wrong(contents, message, tmp_pa
         ({"size": 0}, "has size 0"),
         ({"widths": "abc"}, "do not fit its description"),
         ({"card": [1]}, "do not fit its description"),
-        ({"card": {"refine_threshold": 7.0}}, "has a wrong threshold: expected float above 0 and below 1, got 7.0"),
+        (
+            {"card": {"refine_threshold": 7.0}},
+            r"holds wrong settings \(threshold: expected float above 0 and below 1, got 7.0\)",
+        ),
         ({"card": {"threshold": 1.0}}, "thresholds"),
-        ({"card": {"label_threshold": "high"}}, "has a wrong threshold"),
+        ({"card": {"label_threshold": "high"}}, r"holds wrong settings \(threshold"),
     ],
 )
 def test_a_description_that_makes_no_sense_is_refused_when_the_file_is_read(segmenter, wrong, message, tmp_path):

@@ -14,7 +14,7 @@ from PIL import Image
 
 from genstruct.data.synthetic import write_scenes
 from genstruct.experiments import load_experiment
-from genstruct.segmentation.workshop import STOPPED
+from genstruct.run.stages import STOPPED
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "configs" / "tiny" / "segmentation.yaml"

@@ -29,8 +29,8 @@ def test_the_demo_reads_the_shipped_configuration_and_weights_by_default(tool):
 
 def test_scores_and_places_are_printed(tool, capsys):
     from genstruct.metrics.evaluation import MaskProtocol, MaskReport, Score
+    from genstruct.run.demo import Photos
     from genstruct.segmentation.showcase import DemoReport
-    from genstruct.segmentation.showcase_photos import Photos
 
     photos = Photos(Path("train"), Path("test"), "two photos", True)
     scores = {"trained just now": MaskReport({"iou": Score(0.5, 0.4, 0.6)}, [], [], 0, None, MaskProtocol())}

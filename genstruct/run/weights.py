@@ -2,20 +2,36 @@
 
 import hashlib
 import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from genstruct.errors import CheckpointError
+from genstruct.errors import CheckpointError, ConfigError
 
 FORMAT = 1
 
 
-def encode_weights(network: nn.Module, about: dict[str, Any], half: bool = False) -> bytes:
+@runtime_checkable
+class Model(Protocol):
+    """What predicts on photos, as every capability's does: loaded by `load(path, device)`, kept in a weights file."""
+
+    card: Mapping[str, Any]
+    """What a person should know of the weights, plain JSON values; also what calibrates predictions."""
+    fingerprint: str
+    """Of the weights."""
+
+    def encode(self, half: bool = False) -> bytes:
+        """The contents of a weights file; float16 for publication if `half`."""
+        ...
+
+
+def encode_weights(network: nn.Module, about: Mapping[str, Any], half: bool = False) -> bytes:
     """The contents of a weights file.
 
     Args:
@@ -61,14 +77,25 @@ def read_weights(file: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
             f"{file}: not a readable safetensors file (truncated?): {error}; fetch or write it again"
         ) from error
     if about.get("kind") != kind:
-        found = about.get("kind", "weights of another program")
-        raise CheckpointError(f"{file}: holds {found!r}, expected {kind!r}; give another file or another --method")
+        found = f"a {about['kind']}" if about.get("kind") else "weights of another program"
+        raise CheckpointError(f"{file}: holds {found}, but this needs a {kind}; give another file or another method")
     version = about.get("format")
     if isinstance(version, int) and version > FORMAT:
         raise CheckpointError(f"{file}: has format {version}, this version reads up to {FORMAT}; update genstruct")
     if version != FORMAT or not all(weight.isfinite().all() for weight in weights.values()):
         raise damaged(file, "its format is not known or its weights are not finite")
     return weights, about
+
+
+@contextmanager
+def fitting(file: Path) -> Iterator[None]:
+    """Building a model from what a file holds: whatever does not fit together is a `CheckpointError` that names it."""
+    try:
+        yield
+    except ConfigError as error:
+        raise damaged(file, f"holds wrong settings ({error})") from error
+    except (RuntimeError, KeyError, TypeError, ValueError) as error:
+        raise damaged(file) from error
 
 
 def damaged(file: Path, why: str = "its weights do not fit its description") -> CheckpointError:

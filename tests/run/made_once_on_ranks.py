@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch.distributed as dist
 
-from genstruct.segmentation.workshop import made_once
+from genstruct.run.stages import made_once
 from genstruct.train.distributed import current, joined
 
 

@@ -3,8 +3,10 @@
 ```text
 config.yaml        every setting of the command, defaults included; its presence marks a folder as ours
 environment.json   one entry for each session: versions, device, threads, git commit, command
-log.jsonl  tensorboard/  previews/  checkpoints/     written by Trainer
+.lock              held by the process that works here; the system frees it when that process ends, however it ends
 ```
+
+The rest is written by the stages, see `genstruct.run`.
 """
 
 import json
@@ -14,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from fnmatch import fnmatch
@@ -24,8 +27,9 @@ from typing import Any
 import torch
 import yaml
 
-from genstruct.errors import ConfigError, OutputError
-from genstruct.files import check_vacant, write_text
+from genstruct.errors import CheckpointError, ConfigError, OutputError
+from genstruct.files import check_vacant, locked, write_text
+from genstruct.run.ranks import made_once
 from genstruct.train import distributed
 
 CONFIG = "config.yaml"
@@ -52,15 +56,16 @@ class RunFolder:
     continued: bool
 
 
+@contextmanager
 def open_run(
     out: Path,
     config: Mapping[str, Any],
     may_differ: Sequence[str] = MAY_DIFFER,
     complete: Callable[[Mapping[str, Any]], Mapping[str, Any]] | None = None,
-) -> RunFolder:
-    """Make the folder of a run, or go on with it if it holds the same one.
+) -> Iterator[RunFolder]:
+    """Make the folder of a run, or go on with it if it holds the same one; nobody else works there meanwhile.
 
-    Every rank may call it; rank 0 writes.
+    Every rank may call it; rank 0 writes. Nothing is touched in a folder that is not ours.
 
     Args:
         out: The folder. New, empty (hidden files aside), or made by an earlier call.
@@ -69,21 +74,62 @@ def open_run(
         complete: Given the settings of the run that is there, adds today's defaults of settings that came since.
 
     Raises:
-        OutputError: Not writable, or holding files that are not a run's.
+        OutputError: Not writable, holding files that are not a run's, or another process works there.
         ConfigError: A run of other settings is there.
     """
     settings = yaml.safe_load(_as_yaml(config))
-    continued = (out / CONFIG).is_file()
-    if continued:
-        _check_same(out, settings, may_differ, complete or dict)
-    else:
-        check_vacant(out)
-    distributed.barrier()  # all ranks have looked before rank 0 writes
-    if distributed.current().main:
-        write_text(out / CONFIG, _as_yaml(settings))
-        _add_session(out / ENVIRONMENT)
-    distributed.barrier()
-    return RunFolder(out, continued)
+
+    def look() -> bool:
+        """Whether the run is there already."""
+        continued = (out / CONFIG).is_file()
+        if continued:
+            _check_same(out, settings, may_differ, complete or dict)
+        else:
+            check_vacant(out)
+        return continued
+
+    with ExitStack() as held:
+
+        def begin() -> bool:
+            look()
+            held.enter_context(locked(out))
+            continued = look()  # once more: another process may have begun and ended in between
+            write_text(out / CONFIG, _as_yaml(settings))
+            _add_session(out / ENVIRONMENT)
+            return continued
+
+        yield RunFolder(out, made_once(begin))
+        distributed.barrier()  # no rank writes once the lock is free
+
+
+def read_settings(folder: Path) -> dict[str, Any]:
+    """The settings that a run was made with, as they are stored. Raises CheckpointError where there are none."""
+    try:
+        values = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise CheckpointError(f"{folder} is not the folder of a run ({CONFIG} is missing or broken)") from error
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{folder} is not the folder of a run ({CONFIG} holds no settings)")
+    return values
+
+
+def read_sessions(folder: Path) -> list[dict[str, Any]]:
+    """What `environment` told of each session of a run, oldest first. Raises CheckpointError where there is none."""
+    try:
+        sessions = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise CheckpointError(f"{folder} is not the folder of a run ({ENVIRONMENT} is missing or broken)") from error
+    if not isinstance(sessions, list) or not sessions:
+        raise CheckpointError(f"{folder} is not the folder of a run ({ENVIRONMENT} lists no session)")
+    return sessions
+
+
+def run_of(file: Path) -> Path:
+    """The folder of the run that a file, such as a checkpoint, lies in. Raises CheckpointError."""
+    folder = next((parent for parent in file.absolute().parents if (parent / CONFIG).is_file()), None)
+    if folder is None:
+        raise CheckpointError(f"{file} does not lie in the folder of a run (no {CONFIG} above it)")
+    return folder
 
 
 def environment() -> dict[str, Any]:
