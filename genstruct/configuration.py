@@ -142,10 +142,12 @@ def _documentation(cls: type) -> dict[str, str]:
         except OSError:  # without its source
             continue
         for field, text in itertools.pairwise(tree.body if isinstance(tree, ast.ClassDef) else ()):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and _is_text(text):
-                found[field.target.id] = " ".join(text.value.value.split())
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name) and (said := _text(text)):
+                found[field.target.id] = " ".join(said.split())
     return found
 
 
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+def _text(node: ast.stmt) -> str:
+    """What a statement that is only a string says; nothing of others."""
+    value = node.value.value if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) else ""
+    return value if isinstance(value, str) else ""

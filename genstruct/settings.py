@@ -50,10 +50,11 @@ def settings(cls: type[T]) -> type[T]:
     own = inspect.get_annotations(cls)
     if get_origin(own.get("name", Literal)) is not Literal and "name" in own:
         raise TypeError(f'{cls.__name__}.name: the key "name" is for choices alone: name: Literal["moco"] = "moco"')
+    plain: Any = cls
     if "__post_init__" in vars(cls):
-        cls.__post_init__ = _in_place(cls.__post_init__)
+        plain.__post_init__ = _in_place(plain.__post_init__)
     cls.__annotations__ = {name: _over_default(_strict(kind), vars(cls).get(name)) for name, kind in own.items()}
-    made = validated(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))(cls)
+    made: Any = validated(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))(cls)
     made.__init__ = _told(made.__init__)
     return made
 
@@ -186,4 +187,6 @@ def _strict(kind: Any) -> Any:
         return Union[tuple(map(_strict, args))]  # noqa: UP007 - of as many as there are
     if args:
         return origin[tuple(map(_strict, args))]
-    return checked_class(kind) if dataclasses.is_dataclass(kind) else _STRICT.get(kind, kind)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        return checked_class(kind)
+    return _STRICT.get(kind, kind)

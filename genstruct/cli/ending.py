@@ -17,7 +17,7 @@ from genstruct.train.signals import Stopped, interrupted_by_signals
 
 P = ParamSpec("P")
 CONTINUES = "the same command continues"
-_WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
+_WORDS: dict[int, str] = {signal.SIGINT: "interrupted", signal.SIGTERM: "terminated"}
 
 
 def ending(name: str, advice: str = "", debug: bool = False) -> Callable[[Callable[P, int]], Callable[P, int]]:

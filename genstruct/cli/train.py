@@ -108,9 +108,10 @@ def key_table(experiment: "Experiment") -> str:
 def _check_out(args: argparse.Namespace) -> None:
     from genstruct.run.folder import CONFIG
 
-    if args.out is None and (args.resume or not args.dry_run):
-        raise ConfigError("--out RUN is missing: give the folder that the run is written to")
-    if args.resume and not (args.out / CONFIG).is_file():
+    if args.out is None:
+        if args.resume or not args.dry_run:
+            raise ConfigError("--out RUN is missing: give the folder that the run is written to")
+    elif args.resume and not (args.out / CONFIG).is_file():
         raise OutputError(f"{args.out} holds no {CONFIG}, so there is no run to continue; begin one without --resume")
 
 

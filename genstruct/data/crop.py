@@ -105,7 +105,8 @@ def _square(left: Number, top: Number, side: Number) -> Region:
 
 def _uniform(name: str, seed: int) -> tuple[float, float, float]:
     digest = hashlib.blake2b(f"{seed}/{name}".encode(errors="surrogateescape"), digest_size=24).digest()
-    return tuple(int.from_bytes(digest[i : i + 8], "big") / 2**64 for i in (0, 8, 16))
+    first, second, third = (int.from_bytes(digest[i : i + 8], "big") / 2**64 for i in (0, 8, 16))
+    return first, second, third
 
 
 def _around(name: str, box: tuple[Number, Number, Number, Number], margin: Number, width: int, height: int) -> Region:

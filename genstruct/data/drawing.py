@@ -35,7 +35,8 @@ class Streams:
     def palette(self) -> tuple[Tensor, Tensor, Tensor]:
         """Three colours [n, 3, 1, 1] of neighbouring hues, seldom vivid, seldom very dark or bright."""
         hue = self.uniform(0, 1, 1)
-        return tuple(self._color(hue + self.uniform(-0.12, 0.12, 1)) for _ in range(3))
+        first, second, third = (self._color(hue + self.uniform(-0.12, 0.12, 1)) for _ in range(3))
+        return first, second, third
 
     def _color(self, hue: Float[Tensor, "n 1"]) -> Float[Tensor, "n 3 1 1"]:
         saturation, value = self.uniform(0.05, 0.9, 1) ** 1.5, self.uniform(0.2, 0.95, 1)

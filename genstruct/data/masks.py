@@ -34,7 +34,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from genstruct.data.read import MAX_PIXELS, has_alpha, is_deep, opened, stand_upright, to_eight_bit, told
+from genstruct.data.read import MAX_PIXELS, extremes, has_alpha, is_deep, opened, stand_upright, to_eight_bit, told
 from genstruct.errors import ImageError
 
 Kind = Literal["empty", "unit", "binary", "soft", "labels", "gray"]
@@ -96,7 +96,7 @@ class MaskSet:
         self._read, self._paths, self._max_pixels = read, tuple(paths), max_pixels
         self._predicted, self._known = predicted, known
         self._lock = threading.Lock()
-        self._kinds: Counter[Kind] | None = None
+        self._kinds: Counter[Kind | None] | None = None
         self._remarks: list[tuple[str, str | None]] = []
 
     def __getitem__(self, path: str) -> UInt8[np.ndarray, "height width"]:
@@ -128,7 +128,7 @@ class MaskSet:
             return mask.pixels, MOSTLY_GRAY
         return mask.pixels, mask.remark
 
-    def _kinds_of_some(self) -> "Counter[Kind]":
+    def _kinds_of_some(self) -> "Counter[Kind | None]":
         """How many masks of a sample are of each kind; looked at once."""
         with self._lock:
             if self._kinds is None:
@@ -215,10 +215,10 @@ def _plane(image: Image.Image) -> _Plane:
     if has_alpha(image):
         color = to_eight_bit(image).convert("RGBA")
         alpha = color.getchannel("A")
-        low, high = alpha.getextrema()
+        low, high = extremes(alpha)
         if low < WHITE and low < high:
             return _Plane(np.asarray(alpha), sure=True)
-        if high == 0 and color.convert("L").getextrema()[1] == 0:
+        if high == 0 and extremes(color.convert("L"))[1] == 0:
             return _Plane(np.asarray(alpha), TRANSPARENT)
         if low < WHITE:
             raise ValueError(f"its opacity is {low} of 255 everywhere, which says nothing about an object")

@@ -173,9 +173,10 @@ def truth_masks(source: Source, archive: Archive) -> UInt8[np.ndarray, "n size s
     records = source.records
     masks = np.empty((len(archive), archive.size, archive.size), np.uint8)
     for number, name in enumerate(archive.names):
-        if name not in records or records[name].mask_file_name is None:
+        record = records.get(name)
+        if record is None or record.mask_file_name is None:
             raise ImageError(f"{name}: no mask_file_name in the metadata of {source.description}; add it")
-        path = records[name].mask_file_name
+        path = record.mask_file_name
         mask = source.masks[path]
         if mask.shape[::-1] != archive.pictures[number]:
             width, height = archive.pictures[number]
@@ -289,6 +290,7 @@ def _write_images(
 
 
 def _report(archive: Archive, reused: bool) -> PackReport:
+    assert archive.path is not None  # it was packed into a file
     index = read_index(archive.path)
-    lists = (tuple(index[key]) for key in ("enlarged", "animated"))
-    return PackReport(archive, reused, archive.skipped, *lists, tuple(index.get("notes", ())))
+    enlarged, animated = (tuple(index[key]) for key in ("enlarged", "animated"))
+    return PackReport(archive, reused, archive.skipped, enlarged, animated, tuple(index.get("notes", ())))

@@ -94,7 +94,7 @@ def read_picture(
         if at_least is not None:
             image.draft(None, (at_least, at_least))
         if stand_upright(image):
-            size = size[::-1]
+            size = size[1], size[0]
         pixels, remark = _to_rgb(image, transparent)
         return Picture(pixels, mode, size, getattr(image, "n_frames", 1), remark)
 
@@ -212,7 +212,7 @@ def _to_rgb(image: Image.Image, transparent: Transparent) -> tuple[UInt8[np.ndar
     if transparent == "ignored":
         return np.asarray(color.convert("RGB")), None
     remark = None
-    if color.getchannel("A").getextrema() == (0, 0):
+    if extremes(color.getchannel("A")) == (0, 0):
         if image.format in _LEAVE_ALPHA_EMPTY:
             return np.asarray(color.convert("RGB")), EMPTY_ALPHA
         remark = WHOLLY_TRANSPARENT
@@ -220,5 +220,12 @@ def _to_rgb(image: Image.Image, transparent: Transparent) -> tuple[UInt8[np.ndar
 
 
 def _darkness(image: Image.Image) -> str | None:
-    dark = image.mode.startswith("I") and 0 < image.getextrema()[1] < 4096
+    dark = image.mode.startswith("I") and 0 < extremes(image)[1] < 4096
     return TOO_DARK if dark else None
+
+
+def extremes(channel: Image.Image) -> tuple[int | float, int | float]:
+    """The lowest and the highest value of a picture with one channel."""
+    low, high = channel.getextrema()
+    assert not isinstance(low, tuple) and not isinstance(high, tuple)  # pairs are of pictures with several
+    return low, high

@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from genstruct.data.metadata import FILE_NAME, is_safe_path, plain_path
 from genstruct.data.read import MAX_PIXELS
@@ -126,7 +126,8 @@ def _index(path: Path, shard: int, notes: list[str], problems: list[str]) -> dic
                     continue
                 if name in members:
                     notes.append(f"{path.name}: {name!r}: twice in the archive; the last one counts")
-                pieces = tuple((place, length) for place, length in item.sparse or () if length)
+                sparse: Any = item.sparse  # a list of places and lengths, which typeshed takes for a number
+                pieces = tuple((place, length) for place, length in sparse or () if length)
                 members[name] = found or _Member(shard, item.offset_data, item.size, int(item.mtime), pieces)
     except (tarfile.TarError, OSError, EOFError, ValueError) as error:
         if not members:

@@ -72,7 +72,8 @@ def offset_box(
     """
     share, choice = rng.uniform(*SIDES), rng.random()
     for side in (share, SIDES[1]):
-        crop = tuple(max(1, round(side * size)) for size in mask.shape)
+        height, width = (max(1, round(side * size)) for size in mask.shape)
+        crop = height, width
         places = np.argwhere(valid_placements(mask, crop))
         if not len(places):
             continue

@@ -316,9 +316,8 @@ def _derived(ratios: Float[np.ndarray, "draws columns"]) -> dict[str, np.ndarray
 
 
 def _group_numbers(images: list[ImageScores]) -> np.ndarray | None:
-    if any(image.group is None for image in images):
-        return None
-    return np.unique([image.group for image in images], return_inverse=True)[1]
+    groups = [image.group for image in images if image.group is not None]
+    return np.unique(groups, return_inverse=True)[1] if len(groups) == len(images) else None
 
 
 def _batches(source: Source, count: int, size: int, batch: int, failed: list[Failure]) -> Iterator[Tensor]:
