@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--method",
         choices=tuple(METHODS),
         default="distil",
-        help="distil: a network trained on made pairs; invert: find the generator's code of each photo (distil)",
+        help="distil: a network trained on generated pairs; invert: find the generator's code of each photo (distil)",
     )
     parser.add_argument("--threshold", type=fraction, default=0.5, help="of area and box; the mask stays soft (0.5)")
 

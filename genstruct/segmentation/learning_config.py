@@ -28,7 +28,7 @@ class PairConfig:
 
 @settings
 class MaskLearningConfig:
-    """How a segmenter learns from made masks."""
+    """How a segmenter learns from masks that a model gave."""
 
     lr: Rate = 1e-3
     """AdamW's rate at the start; falls to zero along a cosine."""
@@ -45,7 +45,7 @@ class MaskLearningConfig:
     """Share of images whose object is laid over another photo, turned, enlarged and recoloured. A set of photos
     often has few places, and a segmenter that has learned them by heart takes new ones for objects."""
     texture: Share = 0.3
-    """Share of images whose object is laid over a made texture instead (`genstruct.data.textures`)."""
+    """Share of images whose object is laid over a generated texture instead (`genstruct.data.textures`)."""
     color: NonNegativeFloat = 0.8
     """Strength of the colour change."""
     blur: Share = 0.0
@@ -81,15 +81,16 @@ class InvertConfig:
     images: NonNegativeInt = 0
     """Photos to see; 0 = leave this stage out."""
     batch: PositiveInt = 32
-    """Photos of one step; as many made pictures go with them."""
+    """Photos of one step; as many generated pictures go with them."""
     widths: tuple[PositiveInt, ...] = (96, 64, 48, 32, 24)
     """Channels of the encoder at 4, 8, 16, 32, ... pixels, up to the generator's size."""
     lr: Rate = 2e-3
     """Adam's rate at the start (equalised layers); falls to zero along a cosine."""
     code: NonNegativeFloat = 0.3
-    """Weight of the squared error of codes of made pictures, in units of their variance. Weight 1 = reconstruction."""
+    """Weight of the squared error of codes of generated pictures, in units of their variance; the reconstruction has
+    weight 1."""
     prior: NonNegativeFloat = 0.01
-    """Weight of the mean square of the codes of photos: codes far from all made ones have meaningless masks."""
+    """Weight of the mean square of the codes of photos: codes far from all generated ones have meaningless masks."""
     features: NonNegativeFloat = 0.0
     """Weight of the distance of photo and reconstruction in the features of the discriminator."""
     zoom: Annotated[float, Field(ge=1)] = 1.125

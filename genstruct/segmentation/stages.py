@@ -7,7 +7,6 @@ pack images ─► starts ─► generator ─► generated pairs ─► distil 
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +32,7 @@ from genstruct.segmentation.starts import health_score
 from genstruct.segmentation.supervise import MaskLearning
 from genstruct.train import checkpoint
 from genstruct.train.method import Step
+from genstruct.train.randomness import seeded
 from genstruct.train.report import OnProgress, Progress
 
 Photos = Stage[Archive]
@@ -165,7 +165,7 @@ class Stages:
         photos: Archive,
     ) -> Segmenter:
         """Train a segmenter on an archive with masks, calibrate it on the photos, and write it."""
-        config = replace(self.runner.later(stage.images, stage.batch), preview_every_images=0)
+        config = self.runner.later(stage.images, stage.batch)
         method = MaskLearning(network, stage.size, stage.learning, weights)
         networks = self.runner.train(progress, method, archive, config, self.out / folder)
         segmenter = Segmenter(networks["segmenter"], stage.size)
@@ -183,8 +183,7 @@ class Stages:
         return network.to(self.runner.device)
 
     def _fresh(self, number: int) -> UNet:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.settings.train.seed * 1000 + number)
+        with seeded(self.settings.train.seed * 1000 + number):
             return UNet(3, 1, self.settings.widths)
 
     def _card(self, stage: str) -> dict[str, Any]:

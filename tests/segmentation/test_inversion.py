@@ -43,7 +43,7 @@ def inverter(generator):
     return Inverter(encoder, generator, GENERATOR, CONFIG, {"data": "noise"})
 
 
-def made(encoder, generator, count=6):
+def fakes(encoder, generator, count=6):
     """Pictures of the generator and their codes."""
     codes = encoder.code(styles_of(generator, torch.randn(count, generator.latent_size)))
     return encoder.decode(codes, generator).picture, codes
@@ -60,7 +60,7 @@ def trainer(out, generator, config=CONFIG, size=16):
 
 def test_codes_are_styles_in_units_of_their_spread(inverter, generator):
     encoder = inverter.encoder
-    _, codes = made(encoder, generator, 2000)
+    _, codes = fakes(encoder, generator, 2000)
     torch.testing.assert_close(codes.mean(0), torch.zeros(16), atol=0.15, rtol=0)
     torch.testing.assert_close(codes.std(0), torch.ones(16), atol=0.15, rtol=0)
 
@@ -86,7 +86,7 @@ def test_reconstruction_is_the_mean_of_fine_and_coarse_differences():
 
 def test_refinement_brings_pictures_nearer_and_each_on_its_own(inverter, generator):
     encoder = inverter.encoder
-    pictures, codes = made(encoder, generator)
+    pictures, codes = fakes(encoder, generator)
     start = codes + 0.7 * torch.randn_like(codes)
     found = refine_codes(encoder, generator, pictures, start, steps=25)
     before, after = (reconstruction(encoder.decode(c, generator).picture, pictures) for c in (start, found))
@@ -97,7 +97,7 @@ def test_refinement_brings_pictures_nearer_and_each_on_its_own(inverter, generat
 
 
 def test_refinement_works_where_gradients_are_off(inverter, generator):
-    pictures, codes = made(inverter.encoder, generator, 2)
+    pictures, codes = fakes(inverter.encoder, generator, 2)
     with torch.no_grad():
         found = refine_codes(inverter.encoder, generator, pictures, codes + 1, steps=2)
     assert not found.requires_grad and not torch.equal(found, codes + 1)
@@ -108,7 +108,7 @@ def test_refinement_works_where_gradients_are_off(inverter, generator):
 
 def test_the_encoder_learns_codes_and_reconstructions(tmp_path, generator):
     run = trainer(tmp_path, generator, replace(CONFIG, images=480, lr=5e-3, prior=0.0), size=8)
-    method, (images, known) = run.method, made(run.method.networks["encoder"], generator, 64)
+    method, (images, known) = run.method, fakes(run.method.networks["encoder"], generator, 64)
 
     def errors():
         with torch.no_grad():
