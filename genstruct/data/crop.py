@@ -94,6 +94,8 @@ def cut(
         pixels, region = _padded(*_reduced(pixels, region, size))
     height, width = pixels.shape[:2]
     box = (max(region.left, 0), max(region.top, 0), min(region.right, width), min(region.bottom, height))
+    if box == (0, 0, size, size) == (0, 0, width, height):
+        return np.ascontiguousarray(pixels)  # as it is: what resizing gives, in no time
     # Bilinear for masks: the overshoot of a cubic would ring around the edge of an object.
     kernel = Image.Resampling.BICUBIC if pixels.ndim == 3 else Image.Resampling.BILINEAR
     return np.asarray(Image.fromarray(pixels).resize((size, size), kernel, box=box))

@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
 from genstruct.data.read import MAX_PIXELS, extremes, has_alpha, is_deep, opened, stand_upright, to_eight_bit, told
@@ -64,13 +64,13 @@ class Mask:
     Args:
         pixels: 0 to 255.
         kind: By its values.
-        values: Those it holds, for messages; a few of many.
+        counts: How many pixels have each value.
         remark: What was done to read it, as the end of "masks ...", or None.
     """
 
     pixels: UInt8[np.ndarray, "height width"]
     kind: Kind
-    values: tuple[int, ...]
+    counts: Int[np.ndarray, "256"]
     remark: str | None = None
 
 
@@ -168,7 +168,7 @@ def look_at_mask(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Mask:
             raise ImageError(f"{name}: {error}; {SAVE_GRAY}") from error
         counts = np.array(Image.fromarray(plane.pixels).histogram())
         kind = "soft" if plane.sure else _kind(plane.pixels, counts, image.format in _LOSSY)
-        return Mask(plane.pixels, kind, tuple(np.flatnonzero(counts)[:MOST_LABELS].tolist()), plane.remark)
+        return Mask(plane.pixels, kind, counts, plane.remark)
 
 
 def resemblance(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Literal["mask", "gray", "photo"]:
@@ -189,11 +189,15 @@ def resemblance(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Literal
 
 def strangeness(pixels: UInt8[np.ndarray, "height width 3"]) -> str | None:
     """What makes a small picture unlike a photo, as a remark: black and white like a mask, or nearly black."""
+    few = pixels[:: max(1, len(pixels) // 32), :: max(1, pixels.shape[1] // 32)]
+    green = few[..., 1]
+    if np.count_nonzero(green - np.uint8(26) < 204) > 0.1 * green.size:
+        return None
     if pixels.max() < 26:
         return NEARLY_BLACK
-    low, high = pixels.min(-1), pixels.max(-1)
-    ends = (high < 26).mean(), (low >= 230).mean()
-    return LIKE_A_MASK if min(ends) > 0 and sum(ends) > 0.9 and (high - low).max() <= COLORFUL else None
+    low, high = few.min(-1), few.max(-1)
+    like = (high < 26).any() and (low >= 230).any() and (high - low).max() <= COLORFUL
+    return LIKE_A_MASK if like else None
 
 
 def spread(paths: Sequence[str], count: int) -> Sequence[str]:
@@ -228,7 +232,9 @@ def _plane(image: Image.Image) -> _Plane:
         return _shallow(image)
     if image.mode == "P":
         return _Plane(_numbers(image))
-    return _Plane(np.asarray(image.convert("L")) if image.mode in ("1", "L") else _without_color(image))
+    if image.mode == "L":
+        return _Plane(np.asarray(image))
+    return _Plane(np.asarray(image.convert("L")) if image.mode == "1" else _without_color(image))
 
 
 def _shallow(image: Image.Image) -> _Plane:
@@ -293,7 +299,8 @@ def _are_labels(pixels: UInt8[np.ndarray, "height width"], counts: np.ndarray, b
 
 
 def _meaning(mask: Mask) -> str:
-    shown = ", ".join(map(str, mask.values[:6])) + (", ..." if len(mask.values) > 6 else "")
+    values = np.flatnonzero(mask.counts).tolist()
+    shown = ", ".join(map(str, values[:6])) + (", ..." if len(values) > 6 else "")
     if mask.kind in ("unit", "binary"):
         return f"one of a set of class numbers (this one holds {shown}), not a mask"
     return f"class numbers or a three-valued map (the values {shown}), not a mask"
