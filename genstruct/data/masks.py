@@ -43,7 +43,7 @@ Kind = Literal["empty", "unit", "binary", "soft", "labels", "gray"]
 SAVE_GRAY = "save it as a grey picture with 255 where the object is and 0 elsewhere"
 WHITE = 250  # from here on it counts as object without doubt
 MOST_LABELS = 32  # more values than this are no class numbers
-FLAT = 0.6  # share of class pixels whose neighbours have the same number; an antialiased edge stays below 0.5
+FLAT = 0.5  # share of class pixels whose neighbours have the same number; the two pixels of a soft edge stay below
 COLORFUL = 16  # difference of channels that JPEG does not make
 SAMPLE = 24
 _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
@@ -295,7 +295,15 @@ def _are_labels(pixels: UInt8[np.ndarray, "height width"], counts: np.ndarray, b
     flat = here.copy()
     flat[:, :-1] &= pixels[:, :-1] == pixels[:, 1:]
     flat[:-1] &= pixels[:-1] == pixels[1:]
-    return bool(flat.sum() >= FLAT * here.sum())
+    return bool(flat.sum() > FLAT * here.sum()) and not _is_weak(pixels, between)
+
+
+def _is_weak(pixels: UInt8[np.ndarray, "height width"], between: np.ndarray) -> bool:
+    """Whether low values come from a soft mask that hardly sees anything: all of them, each beside the next."""
+    if len(between) < 6 or between[-1] != len(between):
+        return False
+    levels = pixels.astype(np.int16)
+    return all(np.abs(np.diff(levels, axis=axis)).max(initial=0) <= 2 for axis in (0, 1))
 
 
 def _meaning(mask: Mask) -> str:
