@@ -27,6 +27,8 @@ class LsunSource(Source):
             with self._environment.begin() as transaction:
                 keys = list(transaction.cursor().iternext(keys=True, values=False))
         except lmdb.Error as error:
+            if "already open" in str(error):
+                raise DataError(f"{path} is open already, and an LMDB opens once in a process; copy it") from error
             raise DataError(f"{path} is not an LMDB that can be read ({error}); fetch it again") from error
         self._keys = {_name(key): key for key in keys}
         changed = (path / "data.mdb").stat().st_mtime_ns

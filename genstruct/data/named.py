@@ -59,7 +59,8 @@ class TorchvisionSource(Source):
         if not isinstance(image, Image.Image):
             raise ImageError(f"{path}: not an image but {type(image).__name__}; choose a data set of images")
         data = io.BytesIO()
-        image.save(data, "png", compress_level=1)  # read once and decoded again: speed before size
+        # Read once and decoded again: speed before size. EXIF says which way is up.
+        image.save(data, "png", compress_level=1, exif=image.getexif())
         return data.getvalue()
 
     def _has_masks(self) -> bool:

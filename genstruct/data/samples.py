@@ -50,6 +50,10 @@ def choose_samples(paths: Collection[str], files: Files) -> Chosen:
     parts, used = _share(companions, sidecars, owners)
     problems: list[str] = []
     records = {photo: record for photo in photos if (record := _record(photo, parts.get(_key(photo)), files, problems))}
+    if unused := [path for path in companions if _kind(path) not in _FIELDS]:
+        notes.append(
+            f"{len(unused)} labels of samples are not used, such as {unused[0]}; masks are called NAME.mask.png"
+        )
     notes += [*left_out(_without(visible, [*pictures, *used, FILE_NAME]), photos, files.peek), *hidden_images(paths)]
     return Chosen(photos, records, notes, problems)
 

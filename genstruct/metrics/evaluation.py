@@ -235,7 +235,8 @@ def score_sample_folder(
     network = feature_network(features) if isinstance(features, str) else features
     done, failed, found = 0, [], []
     with ExitStack() as stack:
-        sources = [stack.enter_context(open_source(place)) for place in (samples, real)]
+        places = {place: stack.enter_context(open_source(place)) for place in dict.fromkeys((samples, real))}
+        sources = [places[samples], places[real]]  # one place is opened once, as an LMDB wants it
         counts = [min(len(source), len(source) if limit is None else limit) for source in sources]
 
         def count(images: int) -> None:
