@@ -2,6 +2,8 @@ import argparse
 import io
 import json
 import os
+import subprocess
+import sys
 import tarfile
 import time
 import zipfile
@@ -99,6 +101,28 @@ def test_a_name_cannot_command_the_terminal_or_fake_a_line(tmp_path, capsys):
     assert "  a\\x1b[2J\\nb.png: not an image" in printed
     assert "  \\udcff.png: not an image" in printed
     assert "  screen\u202fshot.png: not an image" in printed  # a narrow space does no harm
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "ascii", "utf-8"])
+def test_names_outside_the_encoding_of_the_output_are_escaped(tmp_path, encoding):
+    data = encoded(photo(0))
+    for name in ("\U0001f697 \u8eca.png", "gr\u00f6\u00dfe.png", os.fsdecode(b"gr\xf6\xdfe.png"), "line\nbreak.png"):
+        (tmp_path / name).write_bytes(data)
+    command = [sys.executable, "-W", "error", "-m", "genstruct", "data", str(tmp_path)]
+    environment = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environment)
+    assert (done.returncode, done.stderr) == (0, b"")
+    printed = done.stdout.decode(encoding)
+    assert "line\\nbreak.png" in printed
+    assert "gr\\udcf6\\udcdfe.png" in printed
+    assert ("\u8eca" if encoding == "utf-8" else "\\u8eca") in printed
+    assert ("gr\\xf6\\xdfe" if encoding == "ascii" else "gr\u00f6\u00dfe.png") in printed
+
+
+def test_several_places_are_one_set(tmp_path, capsys):
+    fill(tmp_path, ["x/a.png", "x/b.png", "y/c.png"])
+    assert _run(tmp_path / "x/a.png", tmp_path / "x/b.png", tmp_path / "y") == 0
+    assert "3 readable of 3" in capsys.readouterr().out
 
 
 def test_what_a_set_lost_gives_status_1_and_what_was_left_out_rightly_0(tmp_path, capsys):

@@ -8,7 +8,7 @@ from pictures import ASYMMETRIC, encoded, photo
 from PIL import Image
 
 from genstruct.data.masks import decode_mask
-from genstruct.data.read import decode_image, read_picture
+from genstruct.data.read import EMPTY_ALPHA, TOO_DARK, WHOLLY_TRANSPARENT, decode_image, read_picture
 from genstruct.errors import ImageError
 
 
@@ -121,6 +121,68 @@ def test_cmyk_jpeg_comes_out_in_its_colors():
 def test_transparency_is_laid_over_white():
     rgba = np.array([[[255, 0, 0, 255], [255, 0, 0, 0], [0, 0, 0, 51]]], np.uint8)
     assert decode_image(encoded(rgba)).tolist() == [[[255, 0, 0], [255, 255, 255], [204, 204, 204]]]
+
+
+def _bmp(pixels: np.ndarray) -> bytes:
+    """A BMP of 32 bits that declares its fourth byte as alpha."""
+    height, width = pixels.shape[:2]
+    head = struct.pack("<IiiHHIIiiII", 108, width, -height, 1, 32, 3, pixels.nbytes, 2835, 2835, 0, 0)
+    head += struct.pack("<IIII", 0xFF0000, 0xFF00, 0xFF, 0xFF000000) + b"BGRs" + bytes(48)
+    return b"BM" + struct.pack("<IHHI", 14 + len(head) + pixels.nbytes, 0, 0, 14 + len(head)) + head + pixels.tobytes()
+
+
+def test_an_alpha_that_is_left_empty_hides_nothing_and_is_told():
+    pixels = np.zeros((4, 4, 4), np.uint8)
+    pixels[..., :3] = (50, 100, 200)  # blue, green, red
+    picture = read_picture(_bmp(pixels))
+    assert np.unique(picture.pixels.reshape(-1, 3), axis=0).tolist() == [[200, 100, 50]]
+    assert picture.remark == EMPTY_ALPHA
+    pixels[0, 0, 3] = 255  # now it is an alpha channel
+    picture = read_picture(_bmp(pixels))
+    assert (picture.pixels == 255).all(-1).sum() == 15
+    assert picture.remark is None
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_a_wholly_transparent_picture_is_white_and_told(mode):
+    image = Image.fromarray(ASYMMETRIC).convert(mode)
+    image.putalpha(0)
+    data = io.BytesIO()
+    image.save(data, "png")
+    picture = read_picture(data.getvalue())
+    assert (picture.pixels == 255).all()
+    assert picture.remark == WHOLLY_TRANSPARENT
+    assert read_picture(data.getvalue(), transparent="ignored").remark is None
+
+
+@pytest.mark.parametrize(("top", "remark"), [(4095, TOO_DARK), (4096, None), (0, None)])
+def test_twelve_bits_in_sixteen_are_dark_as_the_file_says_and_told(top, remark):
+    picture = read_picture(encoded(np.array([[0, top]], np.uint16)))
+    assert picture.pixels[0, 1, 0] == round(top / 257)
+    assert picture.remark == remark
+
+
+def _with_clear_value(depth: int, color: int, rows: bytes, clear: bytes, width: int) -> bytes:
+    data = _png(width, 1, rows, depth, color)
+    chunk = struct.pack(">I", len(clear)) + b"tRNS" + clear + struct.pack(">I", zlib.crc32(b"tRNS" + clear))
+    place = data.index(b"IDAT") - 4
+    return data[:place] + chunk + data[place:]
+
+
+def test_a_value_that_is_transparent_is_so_at_any_depth():
+    gray = b"\0" + np.array([0, 25700, 51400], ">u2").tobytes()
+    data = _with_clear_value(16, 0, gray, struct.pack(">H", 25700), 3)
+    assert decode_image(data)[0, :, 0].tolist() == [0, 255, 200]
+    color = b"\0" + np.array([[0, 0, 0], [25700, 12850, 5140]], ">u2").tobytes()
+    data = _with_clear_value(16, 2, color, struct.pack(">HHH", 0, 0, 0), 2)
+    assert decode_image(data)[0].tolist() == [[255, 255, 255], [100, 50, 20]]
+
+
+def test_large_and_long_pictures_are_read_without_a_warning(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)  # Pillow warns beyond it, and refuses beyond twice as many
+    for width, height in ((20000, 300), (3, 3000), (1, 1)):
+        data = encoded(np.full((height, width, 3), 90, np.uint8))
+        assert decode_image(data).shape == (height, width, 3)
 
 
 def test_a_transparent_palette_color_is_white():
