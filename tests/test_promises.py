@@ -19,7 +19,7 @@ from genstruct.experiments import load_experiment
 
 ROOT = Path(__file__).parent.parent
 TOOLS = sorted((ROOT / "tools").glob("*.py"))
-OPTIONAL = ("lmdb", "cv2", "pytest", "beartype", "pytorch3d", "imageio_ffmpeg", "matplotlib", "scipy")
+OPTIONAL = ("lmdb", "cv2", "pytest", "beartype", "pytorch3d", "imageio_ffmpeg", "matplotlib")
 # Written in two parts, so that this file does not hold them.
 MACHINE_PATHS = [
     re.compile(r"(?<![\w.])" + first + second) for first, second in (("/wo", "rk/"), ("/ho", r"me/\w"), ("/ro", "ot/"))

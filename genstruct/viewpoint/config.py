@@ -1,0 +1,93 @@
+"""Settings of the view graph. What is prior knowledge of a category, and not found in its photos, says so."""
+
+from typing import Annotated
+
+from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+
+from genstruct.errors import ConfigError
+from genstruct.settings import settings
+
+Degrees = Annotated[float, Field(ge=-90, le=90)]
+Temperature = Annotated[float, Field(gt=0, le=10)]
+
+
+@settings
+class PriorConfig:
+    """What is assumed of the category."""
+
+    lowest: Degrees = 0.0
+    """Lowest elevation of the cameras, degrees."""
+    highest: Degrees = 32.0
+    """Highest elevation of the cameras, degrees."""
+    whole_circle: bool = True
+    """Photos show the object from all around, about equally often: azimuths are balanced."""
+    distance: PositiveFloat = 2.6
+    """Of the cameras, in lengths of the object: how strong perspective is."""
+    half_axes: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.2, 0.15, 0.5)
+    """Left-right, up-down and front-back of the box that the shape starts as; only their ratios count."""
+
+    def __post_init__(self) -> None:
+        if self.lowest >= self.highest:
+            raise ConfigError(f"lowest must be below highest, got {self.lowest} and {self.highest}")
+
+
+@settings
+class FitConfig:
+    """How views and shape are found from one start."""
+
+    iterations: PositiveInt = 14
+    """Rounds of expectation and maximization."""
+    hot: Temperature = 0.06
+    """Temperature at the first round, in units of the energy."""
+    cold: Temperature = 0.045
+    """Temperature at the last round. Colder, wrong fronts and backs freeze."""
+    lightness: NonNegativeFloat = 1.0
+    """Weight of the map of lightness beside the silhouette."""
+    distinction: NonNegativeFloat = 1.0
+    """Weight of the map of distances to the object's main colour."""
+    contrast: NonNegativeFloat = 0.5
+    """Weight of the map of contrasts."""
+    fade_in: PositiveInt = 6
+    """Rounds over which the maps gain their weight."""
+    neighbors: NonNegativeFloat = 3.0
+    """Strength of the neighbours' word; 0 lets each image judge for itself."""
+    strengthen: PositiveInt = 5
+    """Rounds over which the neighbours gain their strength."""
+    bends: PositiveInt = 8
+    """Steps of Adam in each round."""
+    shape_lr: PositiveFloat = 4e-3
+    """Rate of the vertices, object lengths."""
+    texture_lr: PositiveFloat = 1e-2
+    """Rate of the texture."""
+    roughness: NonNegativeFloat = 100.0
+    """Weight of the mean squared Laplacian of the bending."""
+    variation: NonNegativeFloat = 0.02
+    """Weight of the texture's total variation."""
+
+
+@settings
+class GrowConfig:
+    """How one shape becomes several where one does not fit all objects of a category."""
+
+    most: PositiveInt = 8
+    """Shapes at most; 1 leaves it at one."""
+    rounds: PositiveInt = 4
+    """Rounds after each doubling."""
+    held_out: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    """Share of the images that shapes are not bent to, and by which more shapes are judged."""
+    gain: NonNegativeFloat = 0.004
+    """Least fall of the energy of held-out images for which the number of shapes is doubled again."""
+
+
+@settings
+class GridConfig:
+    """The views that are told apart."""
+
+    azimuths: Annotated[int, Field(ge=8, le=720, multiple_of=4)] = 36
+    """Round the circle."""
+    elevations: Annotated[int, Field(ge=2, le=60)] = 5
+    """From lowest to highest."""
+    finer: PositiveInt = 2
+    """Multiple of the azimuths once the shape is known."""
+    last_steps: NonNegativeInt = 25
+    """Steps of the last mean field."""

@@ -1,0 +1,213 @@
+"""Expectation-maximization over views and the category's shape, with the neighbour graph inside the E-step.
+
+E: which view does each image show, given the shapes, and what its neighbours show? M: bend and paint the shapes so that
+each view looks like the mean of the images that show it. The loss is quadratic in the images, so the M-step needs
+nothing of them but that mean (mirror images pooled), and its cost does not grow with their number.
+
+The graph takes part from the first round. Without it, or from a later round on, front and back freeze the wrong way
+round in whole regions of views: of three starts none, one and one came out right, with it all.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from genstruct.viewpoint.appearance import Appearance
+from genstruct.viewpoint.config import FitConfig
+from genstruct.viewpoint.neighbors import Neighbors
+from genstruct.viewpoint.posterior import balanced_logits, mean_field
+from genstruct.viewpoint.template import Template, whole_circle
+from genstruct.viewpoint.views import ViewGrid
+
+OnRound = Callable[[int, int, float], None]
+"""Called with rounds done, rounds in all, and the mean energy."""
+OUTSIDE_STEPS = 6
+"""Steps of the mean field in all rounds but the last."""
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Shapes with what they say of the images.
+
+    Args:
+        templates: One, or several that share one frame.
+        shares: How far each image belongs to each template, summing to 1.
+        q: Posteriors of the views.
+        energy: Mean over images of sum_k q E: lower is better, comparable between starts of equal settings only.
+    """
+
+    templates: tuple[Template, ...]
+    shares: Float[Tensor, "images templates"]
+    q: Float[Tensor, "images views"]
+    energy: float
+
+
+class Images:
+    """Images as the rows of one matrix, so that all energies are one product."""
+
+    def __init__(self, seen: Appearance) -> None:
+        self.mask = seen.mask.flatten(1)
+        self.maps = seen.maps.flatten(2)
+        self.area = self.mask.sum(1).mean()
+        self.squares = self.mask.square().sum(1)
+
+    def __len__(self) -> int:
+        return len(self.mask)
+
+    def energy(self, views: Appearance, weights: Tensor) -> Float[Tensor, "images views"]:
+        """|M_n - M_k|^2 / mean area - half the weighted sum of the correlations of the maps."""
+        mask = views.mask.flatten(1)
+        apart = self.squares[:, None] + mask.square().sum(1) - 2 * self.mask @ mask.T
+        maps = (views.maps.flatten(2) * weights[:, None]).flatten(1)
+        return apart / self.area - 0.5 * self.maps.flatten(1) @ maps.T
+
+    def means(self, q: Float[Tensor, "images views"], grid: ViewGrid) -> tuple[Tensor, Appearance]:
+        """Weight of each view of `grid.half`, and the mean image of each, mirror images pooled."""
+        size = math.isqrt(self.mask.shape[1])
+        both = torch.cat([self.mask[:, None], self.maps], 1)
+        sums = (q.T @ both.flatten(1)).view(len(grid), -1, size, size)
+        weight, half = q.sum(0), grid.half
+        mirror = grid.mirror[half]
+        total = weight[half] + weight[mirror]
+        mean = (sums[half] + sums[mirror].flip(-1)) / total.clamp(min=1e-9)[:, None, None, None]
+        return total, Appearance(mean[:, :1], mean[:, 1:])
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What a fit is given.
+
+    Args:
+        images: Their maps.
+        neighbors: Of each image among all, mirror images included.
+        grid: The views to tell apart.
+        distance: Of the cameras, object lengths.
+        balanced: Whether all azimuths are equally frequent.
+        config: How to fit.
+    """
+
+    images: Images
+    neighbors: Neighbors
+    grid: ViewGrid
+    distance: float
+    balanced: bool
+    config: FitConfig
+
+    def weights(self, faded: float = 1.0) -> Tensor:
+        """Of the maps, `faded` in."""
+        config = self.config
+        return faded * self.images.maps.new_tensor([config.lightness, config.distinction, config.contrast])
+
+    def finer(self, factor: int) -> "Problem":
+        """The same with `factor` times as many azimuths."""
+        return replace(self, grid=replace(self.grid, azimuths=self.grid.azimuths * factor))
+
+
+def fit_start(problem: Problem, template: Template, on_round: OnRound | None = None) -> Fit:
+    """Find views and one shape together; `template` is bent in place."""
+    config, rounds = problem.config, problem.config.iterations
+    adam = _adam(template, config)
+    for number in range(rounds):
+        weights = problem.weights(min(1.0, number / config.fade_in))
+        temperature = config.hot + (config.cold - config.hot) * number / max(rounds - 1, 1)
+        strength = config.neighbors * min(1.0, (number + 1) / config.strengthen)
+        fit = expect(problem, (template,), temperature, weights, strength, OUTSIDE_STEPS)
+        if on_round:
+            on_round(number + 1, rounds, fit.energy)
+        bend(problem, template, adam, fit.q, weights)
+    return expect(problem, (template,), config.cold)
+
+
+@torch.no_grad()
+def expect(
+    problem: Problem,
+    templates: Sequence[Template],
+    temperature: float,
+    weights: Tensor | None = None,
+    strength: float | None = None,
+    steps: int = 25,
+) -> Fit:
+    """The E-step: posteriors of views by several shapes at once, and which shape each image has."""
+    weights = problem.weights() if weights is None else weights
+    strength = problem.config.neighbors if strength is None else strength
+    energy = torch.stack([_energy(problem, template, weights) for template in templates], -1)
+    best = -temperature * ((-energy / temperature).logsumexp(-1) - math.log(len(templates)))
+    unary = balanced_logits(best, problem.grid, temperature, 8 if problem.balanced else 0)
+    q = mean_field(unary, problem.neighbors, problem.grid, strength, steps, balance=problem.balanced)
+    shares = _shares((q[..., None] * energy).sum(1), problem.neighbors, temperature)
+    return Fit(tuple(templates), shares, q, (q * best).sum(1).mean().item())
+
+
+def bend(
+    problem: Problem,
+    template: Template,
+    adam: torch.optim.Optimizer,
+    q: Float[Tensor, "images views"],
+    weights: Tensor,
+) -> None:
+    """The M-step: towards the mean image of each view, weighted by how many images show it."""
+    config = problem.config
+    total, mean = problem.images.means(q, problem.grid)
+    share = total / total.sum().clamp(min=1e-9)
+    for _ in range(config.bends):
+        seen = template.draw(problem.grid, problem.distance)
+        apart = (seen.mask - mean.mask).square().sum((1, 2, 3)) / problem.images.area
+        alike = ((seen.maps * mean.maps).sum((2, 3)) * weights).sum(1)
+        loss = (share * (apart - 0.5 * alike)).sum()
+        loss = loss + config.roughness * template.roughness() + config.variation * template.variation()
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+
+
+def grown(
+    problem: Problem,
+    fit: Fit,
+    rounds: int,
+    train: Bool[Tensor, " images"],
+    rng: torch.Generator,
+) -> Fit:
+    """Twice as many shapes: each and a slightly changed copy of it, told apart by the images that they fit."""
+    templates = [copy for template in fit.templates for copy in (template.changed(rng), template.changed(rng))]
+    adams = [_adam(template, problem.config) for template in templates]
+    weights, cold = problem.weights(), problem.config.cold
+    for _ in range(rounds):
+        fit = expect(problem, templates, cold, steps=OUTSIDE_STEPS)
+        for number, template in enumerate(templates):
+            mine = fit.q * (fit.shares[:, number] * train)[:, None]
+            bend(problem, template, adams[number], mine, weights)
+    return expect(problem, templates, cold)
+
+
+@torch.no_grad()
+def image_energies(problem: Problem, fit: Fit) -> Float[Tensor, " images"]:
+    """Of each image, by the shapes it has and the views it shows: what more shapes are judged by."""
+    weights = problem.weights()
+    energy = torch.stack([_energy(problem, template, weights) for template in fit.templates], -1)
+    return ((fit.q[..., None] * energy).sum(1) * fit.shares).sum(1)
+
+
+def _energy(problem: Problem, template: Template, weights: Tensor) -> Float[Tensor, "images views"]:
+    half = template.draw(problem.grid, problem.distance)
+    return problem.images.energy(whole_circle(half, problem.grid), weights)
+
+
+def _shares(energy: Float[Tensor, "images templates"], neighbors: Neighbors, temperature: float) -> Tensor:
+    """Which shape each image has: by its own energies, less what a shape costs on average, and by its neighbours."""
+    if energy.shape[1] == 1:
+        return torch.ones_like(energy)
+    alone = (energy.mean(0) - energy) * (2 / temperature)
+    shares = alone.softmax(1)
+    for _ in range(3):
+        said = (shares[neighbors.index] * neighbors.weights[..., None]).sum(1)
+        shares = (alone + said.clamp(min=1e-3).log()).softmax(1)
+    return shares
+
+
+def _adam(template: Template, config: FitConfig) -> torch.optim.Optimizer:
+    shape = {"params": [template.offset], "lr": config.shape_lr}
+    return torch.optim.Adam([shape, {"params": [template.texture], "lr": config.texture_lr}])
