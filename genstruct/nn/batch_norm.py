@@ -17,12 +17,12 @@ class BatchNorm(_BatchNorm):
 
     Arguments and state are those of `torch.nn.BatchNorm2d`, so that weights of either fit the other; inputs are
     [batch, channels] or [batch, channels, ...], as many rows on each rank. On one rank it is torch's layer. In
-    evaluation mode nothing is exchanged: rank 0 makes previews alone.
+    evaluation mode nothing is exchanged.
     """
 
     def forward(self, input: Float[Tensor, "batch channels *places"]) -> Float[Tensor, "batch channels *places"]:
         """See the class."""
-        if world_size() == 1 or not self.training:
+        if world_size() == 1 or not (self.training or self.running_mean is None):
             return super().forward(input)
         rows = input.float() if input.dtype in (torch.bfloat16, torch.float16) else input
         places = (0, *range(2, rows.ndim))
@@ -31,7 +31,7 @@ class BatchNorm(_BatchNorm):
         centered = rows - _across(mean, rows)
         # From the deviations, not from the mean square: that loses all digits where the mean is large.
         variance = sum_over_ranks(centered.square().sum(places)) / count
-        if self.running_mean is not None:
+        if self.training and self.running_mean is not None:
             self._note(mean.detach(), variance.detach() * count / max(count - 1, 1))
         normal = centered * _across(torch.rsqrt(variance + self.eps), rows)
         if self.affine:

@@ -1,0 +1,90 @@
+"""Views and shape are found together, and edges and nodes from them, on renderings whose views are known."""
+
+import math
+
+import pytest
+import torch
+
+from genstruct.geometry.camera import Camera
+from genstruct.geometry.mesh import Mesh
+from genstruct.geometry.surfaces import octahedral_sphere
+from genstruct.metrics.viewpoint import score_views
+from genstruct.render.render import render
+from genstruct.viewpoint.appearance import appearance
+from genstruct.viewpoint.config import FitConfig
+from genstruct.viewpoint.descriptors import describe
+from genstruct.viewpoint.edges import Edges, agreement
+from genstruct.viewpoint.em import Images, Problem, expect, fit_start
+from genstruct.viewpoint.neighbors import find_neighbors
+from genstruct.viewpoint.nodes import components, group, spanning_tree
+from genstruct.viewpoint.template import Template, boxed_camera
+from genstruct.viewpoint.views import ViewGrid
+
+COUNT = 240
+
+
+def wedge():
+    """A symmetric body that is lower and narrower in front, with painted: front and back differ."""
+    sphere = octahedral_sphere(24)
+    places = sphere.vertices * torch.tensor([0.22, 0.16, 0.5])
+    front = (places[..., 2:] + 0.5).clamp(0, 1)
+    places = places * torch.cat([1 - 0.25 * front, 1 - 0.6 * front, torch.ones_like(front)], -1)
+    texture = torch.full((1, 3, 32, 32), 0.75)
+    texture[..., 12:20, 12:22], texture[..., 4:9, :] = 0.15, 0.3
+    texture[..., 22:26, 14:18], texture[:, :2, 26:30, :] = 0.95, 0.2
+    texture = (texture + texture.flip(-1)) / 2
+    return Mesh(places, sphere.faces, sphere.uv, sphere.uv_faces, texture)
+
+
+@pytest.fixture(scope="module")
+def scene():
+    rng = torch.Generator().manual_seed(0)
+    azimuth = torch.rand(COUNT, generator=rng) * math.tau
+    elevation = torch.rand(COUNT, generator=rng) * math.radians(28) + math.radians(2)
+    mesh = wedge()
+    seen = render(mesh, boxed_camera(mesh, azimuth, elevation, 2.6, 64), (64, 64), samples=2)
+    return seen.color, seen.alpha, Camera.orbit(azimuth, elevation, 2.6, 64.0, (64, 64)).rotation
+
+
+def test_views_of_an_unknown_shape_are_recovered_within_degrees(scene):
+    images, masks, true = scene
+    plain, mirrored = describe(images, masks), describe(images.flip(-1), masks.flip(-1))
+    grid = ViewGrid(36, 0.0, math.radians(32), 5)
+    near = find_neighbors(plain, plain, mirrored, 6, own=True)
+    problem = Problem(Images(appearance(images, masks)), near, grid, 2.6, True, FitConfig(iterations=10))
+    energies = []
+    fit = fit_start(problem, Template(seed=0), lambda done, rounds, energy: energies.append(energy))
+    fine = problem.finer(2)
+    azimuth, elevation = fine.grid.mean_view(expect(fine, fit.templates, 0.045, strength=1.0).q)
+    scores = score_views(Camera.orbit(azimuth, elevation, 2.6, 64.0, (64, 64)).rotation, true)
+    assert scores.median < 3 and scores.within(15) > 0.98 and not scores.mirrored
+    assert len(energies) == 10 and energies[-1] < energies[FitConfig().fade_in]
+
+
+def edges(rows):
+    """(start, end, turn, agrees) with falling similarity."""
+    start, end, turn, agrees = (torch.tensor(column) for column in zip(*rows, strict=True))
+    return Edges(start, end, torch.zeros(len(rows), dtype=torch.bool), turn, torch.linspace(1, 0, len(rows)), agrees)
+
+
+ROWS = [(0, 1, 0.0, True), (1, 2, 0.2, True), (0, 2, 0.2, True), (3, 4, 0.0, True), (2, 3, 0.0, False)]
+
+
+def test_components_are_numbered_by_their_size_and_rejected_edges_do_not_join():
+    found = edges(ROWS)
+    assert components(found[found.agrees], 6).tolist()[:5] == [0, 0, 0, 1, 1]
+    assert components(found, 6).tolist()[:5] == [0, 0, 0, 0, 0]
+
+
+def test_the_spanning_tree_takes_the_most_similar_edges_that_join():
+    assert spanning_tree(edges(ROWS), 6).tolist() == [0, 1, 3, 4]
+
+
+def test_confidence_is_the_share_of_edges_that_agree():
+    torch.testing.assert_close(agreement(edges(ROWS), 6), torch.tensor([1, 1, 2 / 3, 0.5, 1, 0]))
+
+
+def test_nodes_hold_verified_partners_of_one_view_and_sure_images_only():
+    azimuth = torch.tensor([0.0, 0.1, 0.2, 2.0, 2.5, 0.0])
+    nodes = group(edges(ROWS), azimuth, torch.zeros(6), agreement(edges(ROWS), 6), 0.4)
+    assert nodes.of[0] == nodes.of[1] and nodes.of[3] != nodes.of[4] and nodes.of[5] == -1
