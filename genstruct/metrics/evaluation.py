@@ -281,7 +281,7 @@ def _enlarged(pictures: Float[Tensor, "batch 3 height width"], size: int) -> Flo
 
 
 def _score_pair(item: Truth, true: Source, predicted: Source, name: str, protocol: MaskProtocol) -> ImageScores:
-    truth, prediction = _unit(true.masks[item.mask]), _unit(predicted.masks[name])
+    truth, prediction = _read("truth", true, item.mask), _read("prediction", predicted, name)
     if prediction.shape != truth.shape:
         if not protocol.resize:
             sizes = [f"{mask.shape[3]}x{mask.shape[2]}" for mask in (prediction, truth)]
@@ -291,8 +291,11 @@ def _score_pair(item: Truth, true: Source, predicted: Source, name: str, protoco
     return score_mask(prediction, truth, protocol, item.name, None if group is None else str(group))
 
 
-def _unit(mask: UInt8[np.ndarray, "height width"]) -> Float[Tensor, "1 1 height width"]:
-    return to_unit(mask[None, :, :, None])
+def _read(kind: str, source: Source, path: str) -> Float[Tensor, "1 1 height width"]:
+    try:
+        return to_unit(source.masks[path][None, :, :, None])
+    except ImageError as error:
+        raise ImageError(f"{kind} {error}") from error
 
 
 def _sums(images: list[ImageScores]) -> tuple[np.ndarray, np.ndarray]:

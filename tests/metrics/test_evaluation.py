@@ -253,6 +253,32 @@ def test_pictures_to_look_at_beside_masks_are_not_taken_for_masks(tmp_path):
     assert open_masks(tmp_path, predicted=True).names == ("a.png",)
 
 
+def test_photos_on_both_sides_are_no_masks(labeled, capsys):
+    for number in range(4):
+        save(
+            labeled / f"images/{number:05}.jpg",
+            np.random.default_rng(number).integers(0, 255, (20, 24, 3)).astype("u1"),
+        )
+    assert command("masks", "--pred", labeled / "images", "--truth", labeled / "images") == 2
+    said = capsys.readouterr().err.splitlines()
+    assert said[0] == (
+        "00000.jpg: truth 00000.jpg: a coloured picture, not a mask; save it as a grey picture with 255 where the object is "
+        "and 0 elsewhere"
+    )
+    assert len(said) == 5
+
+
+@pytest.mark.parametrize("wrong", [False, True])
+def test_masks_of_zero_and_one_are_scored_as_those_of_255(tmp_path, wrong, capsys):
+    for number in range(3):
+        save(tmp_path / f"truth/{number}.png", block(4, 14) // 255)
+        save(tmp_path / f"pred/{number}.png", np.roll(block(4, 14), 5 * wrong, 1) // (255 if wrong else 1))
+    assert command("masks", "--pred", tmp_path / "pred", "--truth", tmp_path / "truth", "--json") == 0
+    said = capsys.readouterr()
+    assert json.loads(said.out)["scores"]["iou"]["value"] == pytest.approx(1 / 3 if wrong else 1)
+    assert said.err.count("hold the values 0 and 1, which are taken for 0 and 255") == 1 + wrong
+
+
 def test_undecided_masks_of_our_own_are_scored_without_a_word(labeled, tmp_path):
     for number in range(4):
         save(tmp_path / f"pred/{number:05}.png", np.full((20, 24), 1, np.uint8))
