@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from genstruct.cli.ending import CONTINUES, ending
+from genstruct.errors import ConfigError
 from genstruct.train.signals import Stopped
 
 if TYPE_CHECKING:
@@ -69,11 +70,14 @@ def demo(args: argparse.Namespace, began: float) -> "DemoReport":
     """The demo of a command line; its minutes count from `began`."""
     from genstruct.experiments import load_experiment
     from genstruct.run.demo import DemoConfig
+    from genstruct.segmentation.experiment import SegmentationExperiment
     from genstruct.segmentation.showcase import run_demo
     from genstruct.train.progress import ProgressLine
     from genstruct.train.threads import cpu_threads
 
     experiment = load_experiment(args.config)
+    if not isinstance(experiment, SegmentationExperiment):
+        raise ConfigError(f"{args.config} is no experiment of segmentation, which makes masks; give another --config")
     config = DemoConfig(args.data, args.train, args.test, minutes=args.minutes)
     say = functools.partial(print, flush=True)
     # Labels and masks, too: on two cores that others use, two threads took 17 times the processor time of one for them.

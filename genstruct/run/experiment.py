@@ -21,8 +21,15 @@ KIND = "experiment"
 class Settings(Protocol):
     """What an experiment sets at least; a class made by `genstruct.settings.settings`."""
 
-    data: DataConfig
-    train: TrainConfig
+    @property
+    def data(self) -> DataConfig:
+        """The photos."""
+        ...
+
+    @property
+    def train(self) -> TrainConfig:
+        """The trainer."""
+        ...
 
 
 def run_experiment(

@@ -74,19 +74,24 @@ class Photo:
 
 @runtime_checkable
 class Task(Protocol[R]):
-    """What is predicted for each image.
+    """What is predicted for each image."""
 
-    Args:
-        name: Of the list, in the plural: "masks" for `masks.jsonl`.
-        files: Which files each image gets: a pattern by kind, `{"mask": "{}.png"}`; empty for none. The line of an
-            image names its file as `KIND_file_name`.
-        made_by: What decides a result beside the photo, plain values: a part of every line. Results by other values are
-            not replaced unless told to.
-    """
+    @property
+    def name(self) -> str:
+        """Of the list, in the plural: "masks" for `masks.jsonl`."""
+        ...
 
-    name: str
-    files: Mapping[str, str]
-    made_by: Mapping[str, Any]
+    @property
+    def files(self) -> Mapping[str, str]:
+        """Which files each image gets: a pattern by kind, `{"mask": "{}.png"}`; empty for none. The line of an image
+        names its file as `KIND_file_name`."""
+        ...
+
+    @property
+    def made_by(self) -> Mapping[str, Any]:
+        """What decides a result beside the photo, plain values: a part of every line. Results by other values are not
+        replaced unless told to."""
+        ...
 
     def predict(self, images: Sequence[Float[Tensor, "3 _ _"]]) -> Sequence[R]:
         """A result for each of the images, sRGB in [0, 1]."""

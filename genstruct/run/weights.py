@@ -21,10 +21,15 @@ FORMAT = 1
 class Model(Protocol):
     """What predicts on photos, as every capability's does: loaded by `load(path, device)`, kept in a weights file."""
 
-    card: Mapping[str, Any]
-    """What a person should know of the weights, plain JSON values; also what calibrates predictions."""
-    fingerprint: str
-    """Of the weights."""
+    @property
+    def card(self) -> Mapping[str, Any]:
+        """What a person should know of the weights, plain JSON values; also what calibrates predictions."""
+        ...
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the weights."""
+        ...
 
     def encode(self, half: bool = False) -> bytes:
         """The contents of a weights file; float16 for publication if `half`."""

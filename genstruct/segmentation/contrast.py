@@ -92,7 +92,7 @@ def _steps(
     return shrink / total, shrink
 
 
-def _ends(height: int, width: int, rows: int, columns: int) -> tuple[tuple, tuple]:
+def _ends(height: int, width: int, rows: int, columns: int) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
     """Index of the pixels that have a neighbour at this offset, and index of those neighbours."""
     left, right = slice(max(-columns, 0), width - max(columns, 0)), slice(max(columns, 0), width + min(columns, 0))
     return (slice(None), slice(0, height - rows), left), (slice(None), slice(rows, height), right)

@@ -17,6 +17,7 @@ from genstruct.errors import ConfigError
 from genstruct.losses.mask import area
 from genstruct.nn.discriminator import Discriminator
 from genstruct.nn.encoder import Encoder
+from genstruct.nn.named import named
 from genstruct.pixels import resized
 from genstruct.segmentation.layered import Latents, LayeredGenerator, Scene
 from genstruct.segmentation.learning_config import InvertConfig, check_widths
@@ -152,7 +153,7 @@ class Inversion:
 
     def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
         """Reconstruction of photos, and the codes of generated pictures."""
-        encoder, config = self._encoder(self.networks), self.config
+        encoder, config = named(self.networks, "encoder", StyleEncoder), self.config
         photos = self._photos(batch, step, encoder.size)
         with torch.no_grad():
             fakes, known = self._fakes(encoder, step.draws)
@@ -181,7 +182,7 @@ class Inversion:
     @torch.no_grad()
     def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "..."]]:
         """Generated pictures and photos, each above what they are taken for, and the masks found."""
-        encoder = self._encoder(networks)
+        encoder = named(networks, "encoder", StyleEncoder)
         fakes, _ = self._fakes(encoder, step.draws)
         photos = resized(batch.images, (encoder.size, encoder.size))
         return {"inverted": self._inverted(encoder, fakes), "inverted_photos": self._inverted(encoder, photos)}
@@ -211,12 +212,6 @@ class Inversion:
         found = self.discriminator.features(picture)
         pairs = zip(found, wanted, strict=True)
         return torch.stack([(a - b).abs().mean((1, 2, 3)) for a, b in pairs]).mean(0)
-
-    @staticmethod
-    def _encoder(networks: nn.ModuleDict) -> StyleEncoder:
-        encoder = networks["encoder"]
-        assert isinstance(encoder, StyleEncoder)
-        return encoder
 
 
 def style_encoder(size: int, widths: tuple[int, ...], generator: LayeredGenerator) -> StyleEncoder:

@@ -47,7 +47,8 @@ class Inverter:
         card: Mapping[str, Any] | None = None,
         fingerprint: str = "",
     ) -> None:
-        self.encoder, self.generator = (net.eval().requires_grad_(False) for net in (encoder, generator))
+        self.encoder = encoder.eval().requires_grad_(False)
+        self.generator = generator.eval().requires_grad_(False)
         self.settings, self.config, self.card = settings, config, dict(card or {})
         self.fingerprint = fingerprint or fingerprint_of(self._networks)
 

@@ -108,7 +108,16 @@ def _first_memberships(x: Float[Tensor, "batch pixel d"], entries: int) -> Float
         squares = (x - chosen[:, None]).square().sum(-1)
         distance = squares if number == 0 else torch.minimum(distance, squares)
     center = torch.stack(centers, 1)
-    for _ in range(3):
-        hard = F.one_hot((center.square().sum(-1)[:, None] - 2 * x @ center.mT).argmin(-1), entries).to(x.dtype)
+    hard = _nearest(x, center)
+    for _ in range(2):
         center = (hard.mT @ x + 1e-6 * center) / (hard.sum(1)[..., None] + 1e-6)
+        hard = _nearest(x, center)
     return hard
+
+
+def _nearest(
+    x: Float[Tensor, "batch pixel d"], center: Float[Tensor, "batch entry d"]
+) -> Float[Tensor, "batch pixel entry"]:
+    """1 for the entry whose centre is nearest, else 0."""
+    distance = center.square().sum(-1)[:, None] - 2 * x @ center.mT
+    return F.one_hot(distance.argmin(-1), center.shape[1]).to(x.dtype)

@@ -19,6 +19,7 @@ from genstruct.losses.adversarial import (
 )
 from genstruct.nn.augmentation import change_color, change_contrast, change_place
 from genstruct.nn.discriminator import Discriminator
+from genstruct.nn.named import named
 from genstruct.render.layers import Layer, composite, shift_whole
 from genstruct.segmentation.config import PerturbedConfig
 from genstruct.segmentation.layered import LayeredGenerator, Mixing, Scene, fading_prior
@@ -74,7 +75,7 @@ class PerturbedSegmentation:
     @torch.no_grad()
     def preview(self, networks: nn.ModuleDict, batch: Sample, step: Step) -> dict[str, Float[Tensor, "..."]]:
         """Layers of 16 scenes, the same codes every time, and photos cropped as for the discriminator."""
-        generator = self._generator_of(networks)
+        generator = named(networks, "generator", LayeredGenerator)
         count = min(16, step.draws.count)
         z = torch.randn(count, generator.latent_size, generator=torch.Generator().manual_seed(0))
         scene = generator(z.to(step.draws.device), self.config.generator.size_at(step.images), self._prior(step))
@@ -99,7 +100,8 @@ class PerturbedSegmentation:
     # Pictures for the discriminator
 
     def _scene(self, step: Step) -> Scene:
-        generator, size = self._generator_of(self.networks), self.config.generator.size_at(step.images)
+        generator = named(self.networks, "generator", LayeredGenerator)
+        size = self.config.generator.size_at(step.images)
         z = step.draws.normal("latents", generator.latent_size)
         share, levels, mixing = self.config.generator.style_mixing, size.bit_length() - 2, None
         if share > 0 and levels > 1:
@@ -230,12 +232,6 @@ class PerturbedSegmentation:
         if objective.total_variation > 0:
             loss = loss + objective.total_variation * mask_losses.total_variation(mask)
         return loss.mean(), mask_logs(scene, framed, gray)
-
-    @staticmethod
-    def _generator_of(networks: nn.ModuleDict) -> LayeredGenerator:
-        generator = networks["generator"]
-        assert isinstance(generator, LayeredGenerator)
-        return generator
 
     @staticmethod
     def _scores(real: Tensor, fake: Tensor) -> dict[str, Tensor]:

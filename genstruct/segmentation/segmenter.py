@@ -71,7 +71,8 @@ class Segmenter:
             sound = isinstance(segmenter.size, int) and segmenter.size > 0 and all(0 < cut < 1 for cut in cuts)
         if not sound:
             raise damaged(file, f"has size {segmenter.size} and thresholds {cuts}")
-        network.to(pick_device(device), memory_format=torch.channels_last)
+        # torch's annotations forget this argument.
+        network.to(pick_device(device), memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue]
         return segmenter
 
     def encode(self, half: bool = False) -> bytes:
@@ -104,7 +105,8 @@ class Segmenter:
         checked = checked_images(images, self.device)
         groups: dict[tuple[int, int], list[int]] = defaultdict(list)
         for number, image in enumerate(checked):
-            groups[tuple(image.shape[-2:])].append(number)
+            height, width = image.shape[-2:]
+            groups[height, width].append(number)
         masks: dict[int, Mask] = {}
         for numbers in groups.values():
             batch = torch.stack([checked[i] for i in numbers])

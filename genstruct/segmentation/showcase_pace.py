@@ -165,7 +165,8 @@ def _learning(experiment: SegmentationExperiment, stage: StageConfig, images: Ar
 
 def _judging(experiment: SegmentationExperiment, archive: Archive) -> tuple[float, float]:
     """Seconds to label one photo, and to look at one for where masks are best cut."""
-    network = UNet(3, 1, experiment.widths).to(memory_format=torch.channels_last)
+    network = UNet(3, 1, experiment.widths)
+    network.to(memory_format=torch.channels_last)  # pyright: ignore[reportCallIssue] - torch's annotations forget it
     segmenter = Segmenter(network, experiment.rounds[-1].size if experiment.rounds else experiment.distil.size)
     few = replace(archive, images=archive.images[:LABELED], masks=None)
     label(segmenter, few)  # the first time is slower

@@ -15,10 +15,11 @@ from torch import nn
 
 from genstruct.data.archive import Archive
 from genstruct.nn.discriminator import Discriminator
+from genstruct.nn.named import named
 from genstruct.nn.unet import UNet
 from genstruct.run.ranks import made_once
 from genstruct.run.stages import Stage, StageRunner, Start, counted, healthiest, kept
-from genstruct.segmentation.inversion import Inversion
+from genstruct.segmentation.inversion import Inversion, StyleEncoder
 from genstruct.segmentation.invert import RUN_FILE as INVERTER_FILE
 from genstruct.segmentation.invert import Inverter
 from genstruct.segmentation.labels import Labels, calibrate, label, load_labels, save_labels
@@ -71,13 +72,13 @@ class Stages:
             return PerturbedSegmentation(settings.perturbed, seed)
 
         def health(networks: nn.ModuleDict, step: Step) -> float:
-            size = settings.generator.size_at(step.images)
-            return health_score(networks["generator"].eval(), size, settings.objective, step.fraction)
+            generator, size = named(networks, "generator", LayeredGenerator), settings.generator.size_at(step.images)
+            return health_score(generator.eval(), size, settings.objective, step.fraction)
 
         def learn(progress: OnProgress, archive: Archive, *starts: Start) -> LayeredGenerator:
             ours, resume = method(settings.train.seed), healthiest(starts)
             networks = self.runner.train(progress, ours, archive, settings.train, folder, resume)
-            return networks["generator"].eval()
+            return named(networks, "generator", LayeredGenerator).eval()
 
         begun = checkpoint.latest(folder) is not None
         starts = () if begun else self.runner.starts(settings.starts, photos, method, health)
@@ -146,7 +147,7 @@ class Stages:
             train = self.runner.later(config.images, config.batch)
             networks = self.runner.train(progress, method, archive, train, self.out / "invert")
             card = {**self._card("invert"), "inverter_images": config.images}
-            inverter = Inverter(networks["encoder"], made, settings.generator, config, card)
+            inverter = Inverter(named(networks, "encoder", StyleEncoder), made, settings.generator, config, card)
             self.runner.write(INVERTER_FILE, inverter.encode())
             return inverter
 
@@ -168,7 +169,7 @@ class Stages:
         config = self.runner.later(stage.images, stage.batch)
         method = MaskLearning(network, stage.size, stage.learning, weights)
         networks = self.runner.train(progress, method, archive, config, self.out / folder)
-        segmenter = Segmenter(networks["segmenter"], stage.size)
+        segmenter = Segmenter(named(networks, "segmenter", UNet), stage.size)
         segmenter.card = {**self._card(name), **calibrate(segmenter, photos)}
         self.runner.write(f"{folder}/{RUN_FILE}", segmenter.encode())
         return segmenter
@@ -177,9 +178,9 @@ class Stages:
         return kept(self.out / folder / RUN_FILE, lambda file: Segmenter.load(file, str(self.runner.device)))
 
     def _discriminator(self) -> Discriminator:
-        network = PerturbedSegmentation(self.settings.perturbed).networks["discriminator"]
+        networks = PerturbedSegmentation(self.settings.perturbed).networks
+        network = named(networks, "discriminator", Discriminator)
         network.load_state_dict(checkpoint.load_networks(self.out / "generator")["discriminator"])
-        assert isinstance(network, Discriminator)
         return network.to(self.runner.device)
 
     def _fresh(self, number: int) -> UNet:

@@ -92,11 +92,25 @@ class Method(Protocol):
     of `tests/train/test_method_conformance.py`, which checks what is said here.
     """
 
-    networks: nn.ModuleDict
-    phases: tuple[Phase, ...]
-    optimizers: Mapping[str, OptimizerSettings]
-    averaged: tuple[str, ...]
-    """Networks of which the trainer keeps a moving average (used for previews, export and evaluation)."""
+    @property
+    def networks(self) -> nn.ModuleDict:
+        """All networks by name, trained or not."""
+        ...
+
+    @property
+    def phases(self) -> tuple[Phase, ...]:
+        """In the order in which a step runs them."""
+        ...
+
+    @property
+    def optimizers(self) -> Mapping[str, OptimizerSettings]:
+        """How each network that is trained is trained."""
+        ...
+
+    @property
+    def averaged(self) -> tuple[str, ...]:
+        """Networks of which the trainer keeps a moving average (used for previews, export and evaluation)."""
+        ...
 
     def compute(self, phase: Phase, batch: Sample, step: Step) -> Update:
         """The loss of `phase` on this rank's `batch`; pure but for gradients: no state is kept between calls."""

@@ -4,9 +4,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from gradients import assert_agree, checkable
+from torch import nn
 
 from genstruct.nn.encoder import Encoder
 from genstruct.nn.layers import GAIN, Conv, Linear, ModulatedConv, downsample, leaky, normalize_features, upsample
+from genstruct.nn.named import named
 from genstruct.nn.unet import UNet, pad_to_multiple
 
 
@@ -120,3 +122,10 @@ def test_an_encoder_gives_features_of_about_unit_variance_to_pictures_of_its_siz
     features = Encoder({4: 32, 8: 24, 16: 16}, outputs=64)(0.5 + 0.5 * torch.randn(16, 3, 16, 16))
     assert features.shape == (16, 64)
     assert 0.3 < features.square().mean().sqrt() < 3
+
+
+def test_a_network_by_name_is_of_the_class_that_it_is_asked_as():
+    networks = nn.ModuleDict({"encoder": Conv(3, 4)})
+    assert named(networks, "encoder", Conv) is networks["encoder"]
+    with pytest.raises(TypeError, match="encoder is a Conv, not a UNet"):
+        named(networks, "encoder", UNet)

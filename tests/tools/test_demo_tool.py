@@ -40,3 +40,10 @@ def test_scores_and_places_are_printed(tool, capsys):
     assert "note: no weights." in out
     assert "1.5 minutes" in out
     assert "page.html" in out
+
+
+def test_another_kind_of_experiment_is_refused(tool, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("genstruct.experiments.load_experiment", lambda path: object())
+    assert tool.main(["--config", "views.yaml", "--out", str(tmp_path / "out")]) == 2
+    assert "views.yaml is no experiment of segmentation" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
