@@ -230,5 +230,9 @@ def _pack(data: DataConfig, place: Path, progress: OnProgress) -> None:
     with open_source(data.root) as source:
         report = pack(source, place, data.size, data.crop, on_progress=counted(progress))
         lost = [*source.problems, *(f"{name}: {reason}" for name, reason in report.skipped)]
-    if lost and not report.reused:
+    if report.reused:
+        return
+    if lost:
         progress(Progress(0, 1, event=f"{len(lost)} files or lines left out ({'; '.join(lost[:3])})"))
+    for note in report.notes:
+        progress(Progress(0, 1, event=note))

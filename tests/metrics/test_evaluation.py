@@ -262,8 +262,8 @@ def test_photos_on_both_sides_are_no_masks(labeled, capsys):
     assert command("masks", "--pred", labeled / "images", "--truth", labeled / "images") == 2
     said = capsys.readouterr().err.splitlines()
     assert said[0] == (
-        "00000.jpg: truth 00000.jpg: a coloured picture, not a mask; save it as a grey picture with 255 where the object is "
-        "and 0 elsewhere"
+        "00000.jpg: truth 00000.jpg: a coloured picture, not a mask; save it as a grey picture with 255 where the "
+        "object is and 0 elsewhere"
     )
     assert len(said) == 5
 
