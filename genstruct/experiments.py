@@ -16,6 +16,7 @@ from genstruct.errors import ConfigError, nearest
 from genstruct.strict_yaml import read_yaml
 
 if TYPE_CHECKING:
+    from genstruct.run.settings import DataConfig
     from genstruct.run.stages import Reporter
     from genstruct.train.config import TrainConfig
 
@@ -33,9 +34,11 @@ class Experiment(Protocol):
     It may also have `networks() -> Mapping[str, nn.Module]`: what will be trained, by name, to tell sizes beforehand.
 
     Args:
+        data: The photos.
         train: The settings of its trainer, for the device.
     """
 
+    data: "DataConfig"
     train: "TrainConfig"
 
     def run(self, out: Path, reporter: "Reporter") -> bool:

@@ -6,20 +6,23 @@ that any name which the file system holds can be written.
 
 import errno
 import fcntl
+import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
 
 from genstruct.errors import OutputError
 
 SPARE_BYTES = 64 << 20
 """Room that large writes leave to the system."""
 SHOWN = 3  # names of files in a message
+_TEMPORARY = re.compile(r"\.([0-9a-f]{5}|[a-z0-9_]{8})~")
+"""Names of what is being written, here or by `tempfile`."""
 
 
 @contextmanager
@@ -84,26 +87,23 @@ def whole_file(path: Path, needed: int = 0, durable: bool = False) -> Iterator[P
 def whole_folder(out: Path, needed: int = 0, replace: bool = False) -> Iterator[Path]:
     """A temporary folder beside `out` that takes its name when the block ends well, and vanishes when it does not.
 
+    What a killed process has left of it is taken away by the next one.
+
     Args:
         out: The folder to make; an empty one may be there.
         needed: Bytes that will be written.
         replace: Put the new folder in the place of a full one, which stays until the new one is complete.
 
     Raises:
-        OutputError: No permission, too little space, or a folder with files where `replace` is not set.
+        OutputError: No permission, too little space, another process makes the same folder, or a folder with files
+            where `replace` is not set.
     """
-    partial = None
     with writing(out):
-        try:
-            out.parent.mkdir(parents=True, exist_ok=True)
-            partial = _hidden_folder(out.parent)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with _own_folder(out) as partial:
             check_space(out.parent, needed + SPARE_BYTES)
             yield partial
-            partial.chmod(0o755)  # mkdtemp gives 0700
             _publish(partial, out, replace)
-        finally:
-            if partial is not None:
-                shutil.rmtree(partial, ignore_errors=True)
 
 
 @contextmanager
@@ -152,6 +152,8 @@ def check_space(folder: Path, needed: int) -> None:
 def locked(folder: Path) -> Iterator[None]:
     """Hold a folder for this process. The system takes the lock back when a process ends, however it ends.
 
+    What an earlier process has left half written when it was killed is taken away.
+
     Args:
         folder: Is made where it is not there; a hidden file in it carries the lock.
 
@@ -160,21 +162,77 @@ def locked(folder: Path) -> Iterator[None]:
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / ".lock").open("ab")
-    with file:
-        _hold(file, folder)
+        file = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        if _hold(file, folder):
+            _sweep(folder)
         yield
+    finally:
+        os.close(file)
 
 
-def _hold(file: IO[bytes], folder: Path) -> None:
+def _hold(file: int, place: Path) -> bool:
+    """Lock an open file until it is closed; False on a file system without locks, where we go on as if alone."""
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno not in (errno.EAGAIN, errno.EACCES):  # a file system without locks: go on as if alone
-            return
+        if error.errno not in (errno.EAGAIN, errno.EACCES):
+            return False
         raise OutputError(
-            f"another process is writing to {folder}; wait until it has ended, or give another folder"
+            f"another process is writing to {place}; wait until it has ended, or give another folder"
         ) from error
+    return True
+
+
+def _sweep(folder: Path) -> None:
+    """Take away the temporary files and folders below a folder that nobody else writes to."""
+    for below, folders, files in os.walk(folder):
+        for name in filter(_TEMPORARY.fullmatch, files):
+            with suppress(OSError):
+                Path(below, name).unlink()
+        for name in filter(_TEMPORARY.fullmatch, list(folders)):
+            folders.remove(name)
+            shutil.rmtree(Path(below, name), ignore_errors=True)
+
+
+@contextmanager
+def _own_folder(out: Path) -> Iterator[Path]:
+    """The temporary folder of `out`, empty, held by this process; it is taken away unless it got another name."""
+    file, partial = _claimed(out)
+    try:
+        for path in partial.iterdir():  # what a killed process has left
+            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+        yield partial
+    finally:
+        if _inode(partial) == os.fstat(file).st_ino:
+            shutil.rmtree(partial, ignore_errors=True)
+        os.close(file)
+
+
+def _claimed(out: Path) -> tuple[int, Path]:
+    """The temporary folder of `out`, opened and locked. Its name follows from that of `out`: so processes meet."""
+    partial = out.with_name(f".{hashlib.blake2b(os.fsencode(out.name), digest_size=4).hexdigest()}~")
+    while True:
+        partial.mkdir(exist_ok=True)
+        try:
+            file = os.open(partial, os.O_RDONLY)
+        except FileNotFoundError:
+            continue
+        try:
+            if not _hold(file, out):
+                partial = _hidden_folder(out.parent)
+                return os.open(partial, os.O_RDONLY), partial
+            if os.fstat(file).st_ino == _inode(partial):  # else the process before us has given it its final name
+                return os.dup(file), partial
+        finally:
+            os.close(file)
+
+
+def _inode(path: Path) -> int | None:
+    try:
+        return path.stat().st_ino
+    except FileNotFoundError:
+        return None
 
 
 def _temporary(path: Path) -> Path:

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -110,3 +111,36 @@ def test_a_folder_is_held_by_one_process_and_free_once_that_is_killed(tmp_path):
         holder.stdout.close()
     with locked(Path(tmp_path)):
         pass
+
+
+def test_what_a_killed_process_has_left_is_taken_away_by_the_next_one(tmp_path):
+    (tmp_path / "run" / "deep").mkdir(parents=True)
+    for name in (".0a1b2~", "deep/.ab12_xyz~"):
+        (tmp_path / "run" / name).write_text("half")
+    (tmp_path / "run" / ".zshrc~").write_text("mine")  # no name of ours
+    (tmp_path / "run" / ".3f3f3~").mkdir()
+    with locked(tmp_path / "run"):
+        names = sorted(str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*"))
+    assert names == ["run", "run/.lock", "run/.zshrc~", "run/deep"]
+
+
+def test_a_folder_is_made_by_one_process_at_a_time(tmp_path):
+    with whole_folder(tmp_path / "out") as first:
+        (first / "a").write_text("a")
+        with pytest.raises(OutputError, match="out; wait until it has ended"), whole_folder(tmp_path / "out"):
+            pass
+        with whole_folder(tmp_path / "other") as second:
+            (second / "b").write_text("b")
+        assert (first / "a").exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
+
+
+def test_a_folder_that_a_killed_process_began_is_begun_again(tmp_path):
+    with suppress(KeyboardInterrupt), whole_folder(tmp_path / "out") as folder:
+        name = folder.name
+        raise KeyboardInterrupt
+    (tmp_path / name / "deep").mkdir(parents=True)
+    (tmp_path / name / "half").write_text("half")
+    with whole_folder(tmp_path / "out") as folder:
+        assert folder.name == name and not list(folder.iterdir())
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]

@@ -7,15 +7,21 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genstruct.cli.arguments import place
+from genstruct.cli.prediction import print_remarks
+from genstruct.cli.printable import printable
 from genstruct.errors import ConfigError, OutputError
 from genstruct.train.signals import Stopped
 
 if TYPE_CHECKING:
     from genstruct.experiments import Experiment
     from genstruct.train.report import OnProgress, Progress
+
+
+FEW = 100
+"""Photos below which a training is told to be a risk."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -26,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "The same command again continues a run that was stopped. Several GPUs: torchrun --nproc-per-node N "
         "tools/train.py CONFIG ..."
     )
-    parser.add_argument("config", nargs="?", type=Path, metavar="CONFIG", help="experiment file (YAML)")
+    parser.add_argument("config", nargs="?", type=place, metavar="CONFIG", help="experiment file (YAML)")
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings that win over the file's")
-    parser.add_argument("--out", type=Path, metavar="RUN", help="folder of the run: new, empty, or one to continue")
+    parser.add_argument("--out", type=place, metavar="RUN", help="folder of the run: new, empty, or one to continue")
     parser.add_argument(
         "--resume", action="store_true", help="only continue: refuse a RUN that holds no run (also without: continue)"
     )
@@ -48,9 +54,11 @@ def run(args: argparse.Namespace) -> int:
         return 0
     experiment = _load(args)
     _check_out(args)
+    from genstruct.run.ranks import made_once
     from genstruct.train import distributed
 
     with distributed.joined() as ranks:
+        made_once(lambda: look_at_photos(experiment))
         if ranks.main:
             print_plan(experiment)
         if args.dry_run:
@@ -61,6 +69,24 @@ def run(args: argparse.Namespace) -> int:
     if not done:
         raise Stopped
     return 0
+
+
+def look_at_photos(experiment: "Experiment") -> None:
+    """Print how many photos there are, and what is left out. Raises DataError where there are none, before any work."""
+    from genstruct.data.sources import open_source
+
+    root = experiment.data.root
+    if not root:
+        print("photos: data.root is not set")
+        return
+    with open_source(root) as source:
+        print(printable(f"photos: {len(source)} in {source.description}"))
+        print_remarks("left out", source.problems)
+        print_remarks("note", source.notes)
+        if len(source) < FEW:
+            told = f"{len(source)} photos are few: with less than {FEW}, training tends to learn them by heart"
+            print_remarks("note", [f"{told}; more photos of the same category help most"])
+    sys.stdout.flush()
 
 
 def print_plan(experiment: "Experiment") -> None:

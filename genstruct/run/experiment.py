@@ -1,6 +1,7 @@
 """Running an experiment: its folder, held for this process, and its stages. What every experiment's `run` calls."""
 
 from collections.abc import Callable, Mapping, Sequence
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -39,6 +40,7 @@ def run_experiment(
     reporter: Reporter,
     stages: Callable[[StageRunner], object],
     may_differ: Sequence[str] = (),
+    fixed: Sequence[str] = (),
 ) -> bool:
     """Do all stages of an experiment that are not done yet.
 
@@ -49,6 +51,7 @@ def run_experiment(
         reporter: Shows progress.
         stages: Asks the runner for the results of the stages.
         may_differ: Patterns of settings that may have changed since, beside `MAY_DIFFER`.
+        fixed: Settings that must not, although they are among these: what they decide has been used already.
 
     Returns:
         Whether everything is done; False after SIGINT or SIGTERM in any stage, with all work saved.
@@ -64,7 +67,8 @@ def run_experiment(
     def there(stored: Mapping[str, Any]) -> Mapping[str, Any]:
         return at_our_place(completed(type(experiment), stored), data, out / PHOTOS)
 
-    with open_run(out, {KIND: kind, **plain(experiment)}, (*MAY_DIFFER, *may_differ), there):
+    allowed = [p for p in (*MAY_DIFFER, *may_differ) if not any(fnmatch(setting, p) for setting in fixed)]
+    with open_run(out, {KIND: kind, **plain(experiment)}, allowed, there):
         runner = StageRunner(experiment.train, out, reporter)
         return runner.run(lambda: stages(runner))
 

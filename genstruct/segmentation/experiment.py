@@ -1,5 +1,6 @@
 """A run of segmentation: the settings, and what they do. Nothing heavy is imported before it is used."""
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,10 +28,12 @@ class SegmentationExperiment(SegmentationSettings):
             Whether everything is done; False after SIGINT or SIGTERM in any stage, with all work saved.
         """
         from genstruct.run.experiment import run_experiment
-        from genstruct.segmentation.stages import run_stages
+        from genstruct.segmentation.stages import DISTILLED, run_stages
 
         may_differ = ("invert.*",)  # may be asked for later
-        return run_experiment("segmentation", self, out, reporter, lambda runner: run_stages(self, runner), may_differ)
+        fixed = ("train.images",) if (out / DISTILLED).exists() else ()  # a longer training would teach nobody
+        stages = partial(run_stages, self)
+        return run_experiment("segmentation", self, out, reporter, stages, may_differ, fixed)
 
     def networks(self) -> "dict[str, nn.Module]":
         """What will be trained, to tell its size beforehand."""

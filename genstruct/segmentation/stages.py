@@ -37,6 +37,8 @@ from genstruct.train.randomness import seeded
 from genstruct.train.report import OnProgress, Progress
 
 Photos = Stage[Archive]
+DISTILLED = f"distil/{RUN_FILE}"
+"""The first segmenter, in the folder of a run."""
 
 
 def run_stages(settings: SegmentationSettings, runner: StageRunner) -> None:

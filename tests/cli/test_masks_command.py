@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from genstruct.cli.main import main
+from genstruct.files import locked
 from genstruct.nn.unet import UNet
 from genstruct.segmentation.segmenter import Segmenter
 
@@ -105,6 +106,50 @@ def test_an_image_with_an_escape_sequence_in_its_name_is_one_plain_line(photos, 
     told = capsys.readouterr().err
     assert told.count("\n") == 1
     assert told.startswith("x\\x1b[31m\\ny.jpg: not an image")
+
+
+def test_several_files_are_one_set_and_places_may_be_at_home(photos, model, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    words = ["--model", str(model), "--out", "~/out", "--device", "cpu"]
+    assert main(["masks", *map(str, sorted(photos.glob("a.*"))), "~/photos/trip", *words]) == 0
+    assert "3 masks written" in capsys.readouterr().out
+    assert len(list((tmp_path / "out").rglob("*.png"))) == 3
+
+
+def test_photos_are_looked_at_before_the_model_is_read(tmp_path, capsys):
+    words = ["--model", str(tmp_path / "none"), "--out", str(tmp_path / "out")]
+    assert main(["masks", str(tmp_path / "nowhere"), *words]) == 2
+    assert "nowhere: no such file or folder" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_photos_that_were_replaced_are_told_and_done_again(photos, model, tmp_path, capsys):
+    masks(photos, model, tmp_path / "out")
+    noise(photos / "a.png", 31, 30)
+    assert masks(photos, model, tmp_path / "out") == 0
+    told = capsys.readouterr()
+    assert "note: 1 photos that have changed since the last run were done again: a.png" in told.err
+    assert "1 masks written" in told.out and "2 were there" in told.out
+
+
+def test_a_second_process_in_the_same_folder_is_told_so(photos, model, tmp_path, capsys):
+    with locked(tmp_path / "out"):
+        assert masks(photos, model, tmp_path / "out") == 2
+    line = f"genstruct: error: another process is writing to {tmp_path / 'out'}; wait until it has ended, or give"
+    assert capsys.readouterr().err.startswith(line)
+    assert masks(photos, model, tmp_path / "out") == 0  # the lock is not in the way
+
+
+def test_a_name_that_the_file_system_cannot_hold_concerns_its_photo_alone(photos, model, tmp_path, capsys):
+    path = tmp_path / "photos.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.write(photos / "a.jpg", "a.jpg")
+        archive.write(photos / "a.jpg", "x" * 300 + ".jpg")
+    assert masks(path, model, tmp_path / "out") == 1
+    told = capsys.readouterr()
+    assert told.err == f"{'x' * 300}.jpg: its result cannot be written (File name too long)\n"
+    assert "1 masks written" in told.out
+    assert masks(path, model, tmp_path / "out") == 1  # tried again, alone
 
 
 def test_a_second_run_is_told_to_have_nothing_to_do(photos, model, tmp_path, capsys):

@@ -5,6 +5,7 @@ import types
 from dataclasses import field
 
 import pytest
+from PIL import Image
 
 from genstruct import experiments
 from genstruct.cli.main import main
@@ -33,8 +34,8 @@ class Toy:
         return {"line": nn.Linear(10, 3)}
 
     def run(self, out, reporter):
-        if self.data.root == "bad":
-            raise ConfigError("bad root")
+        if self.data.root == "":
+            raise ConfigError("no root")
         with reporter("stage") as progress:
             progress(Progress(5, 10, 2.5, 2.0, {"loss": 1.0}))
         if self.data.root.startswith("SIG"):
@@ -56,6 +57,10 @@ def config(tmp_path, monkeypatch):
     monkeypatch.setitem(experiments.EXPERIMENTS, "toy", "toy_experiment:Toy")
     path = tmp_path / "toy.yaml"
     path.write_text("# reaches nothing\nexperiment: toy\ndata:\n  size: 32\n")
+    for name in ("photos", "there", "SIGINT", "SIGTERM"):
+        (tmp_path / name).mkdir()
+        Image.new("RGB", (4, 4)).save(tmp_path / name / "a.png")
+    monkeypatch.chdir(tmp_path)
     return str(path)
 
 
@@ -73,8 +78,26 @@ def test_training_says_what_it_is_about_to_do_then_does_it(config, tmp_path, cap
 
 
 def test_a_dry_run_trains_nothing(config, tmp_path, capsys):
-    assert main(["train", config, "data.root=bad", "--dry-run"]) == 0
-    assert "root: bad" in capsys.readouterr().out
+    assert main(["train", config, "data.root=there", "--dry-run"]) == 0
+    told = capsys.readouterr()
+    assert "root: there" in told.out and "photos: 1 in folder there\n" in told.out
+    assert "1 photos are few: with less than 100" in told.err
+    assert main(["train", config, "data.root=", "--dry-run"]) == 0
+    assert "photos: data.root is not set\n" in capsys.readouterr().out
+
+
+def test_photos_are_looked_at_before_anything_else_and_may_lie_at_home(config, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert main(["train", config, "data.root=~/there", "--out", "~/run"]) == 0
+    assert (tmp_path / "run").is_dir()
+    (tmp_path / "empty").mkdir()
+    capsys.readouterr()
+    for root, message in (("nowhere", "no such file or folder"), ("empty", "holds no images")):
+        for rest in (["--dry-run"], ["--out", "new"]):
+            assert main(["train", config, f"data.root={root}", *rest]) == 2
+            told = capsys.readouterr()
+            assert message in told.err and told.err.count("\n") == 1 and told.out == ""
+    assert not (tmp_path / "new").exists()
 
 
 def test_resume_continues_a_run_and_refuses_to_begin_one(config, tmp_path, capsys):
@@ -115,7 +138,7 @@ def test_help_after_a_configuration_lists_its_keys_with_value_type_and_unit(conf
         (["--out", "run", "data.siez=3"], "data: unknown key 'siez'; did you mean 'size'?"),
         (["--out", "run", "--train.batch=many"], "train.batch: expected int above 0, got 'many'"),
         (["--out", "run", "train.batch=0"], "train.batch: expected int above 0, got 0"),
-        (["--out", "run", "data.root=bad"], "bad root"),
+        (["--out", "run", "data.root="], "no root"),
         (["--out", "run", "somewhere"], "expected key=value (for example data.size=64), got 'somewhere'"),
     ],
 )

@@ -183,6 +183,8 @@ def test_while_packing_nothing_shows_under_the_final_name(photos, tmp_path):
 def test_another_process_that_packed_the_same_meanwhile_is_no_error(photos, tmp_path, monkeypatch):
     def race(done: int, total: int) -> None:
         if done == total:
+            with pytest.raises(OutputError, match="another process is writing"):
+                pack(open_source(photos), tmp_path / "packed", 16)
             pack(open_source(photos), tmp_path / "other", 16)
             shutil.copytree(tmp_path / "other", tmp_path / "packed")
 

@@ -6,6 +6,7 @@ import pytest
 import yaml
 
 from genstruct.errors import ConfigError, OutputError
+from genstruct.files import locked
 from genstruct.run.folder import git_state, open_run
 
 CONFIG = {"train": {"images": 100, "batch": 4}, "data": {"root": Path("cars"), "sizes": (64, 64)}, "seed": 0}
@@ -105,3 +106,18 @@ def test_the_git_state_names_the_commit_and_uncommitted_changes(tmp_path):
     assert len(clean["commit"]) == 40 and not clean["dirty"]
     (tmp_path / "code.py").write_text("2")
     assert git_state(tmp_path) == {"commit": clean["commit"], "dirty": True}
+
+
+def test_a_folder_in_which_another_process_works_is_refused_in_a_line(tmp_path):
+    with locked(tmp_path / "run"):
+        with pytest.raises(OutputError, match="another process is writing"):
+            opened(tmp_path / "run", CONFIG)
+        assert not (tmp_path / "run" / "config.yaml").exists()
+    assert not opened(tmp_path / "run", CONFIG).continued  # the lock does not count as a file of others
+
+
+def test_nothing_is_touched_in_a_folder_of_others(tmp_path):
+    (tmp_path / "thesis.txt").write_text("years")
+    with pytest.raises(OutputError, match="holds other files"):
+        opened(tmp_path, CONFIG)
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]

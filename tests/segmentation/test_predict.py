@@ -1,6 +1,8 @@
 """Masks for sets of images, with a stand-in for the network whose mask is the picture's red channel."""
 
+import errno
 import json
+import os
 import shutil
 import threading
 from pathlib import Path
@@ -12,6 +14,8 @@ from PIL import Image
 
 from genstruct.data.sources import open_source
 from genstruct.errors import OutputError
+from genstruct.export.images import write_png
+from genstruct.files import writing
 from genstruct.run import predict
 from genstruct.run.predict import StreamOptions
 from genstruct.segmentation.predict import RECORDS, MaskOptions, extract_masks, mask_names, measure
@@ -292,3 +296,37 @@ def test_an_image_that_vanishes_in_between_is_reported(photos, tmp_path):
     report = extract(photos, tmp_path / "out", Thief(), cutout=True)
     assert (report.made, report.failed) == (2, 1)
     assert "b.png" not in {path.name for path in (tmp_path / "out").rglob("*.png")}
+
+
+def test_a_photo_that_the_model_cannot_take_is_told_and_the_others_are_done(photos, tmp_path):
+    class Picky(Redness):
+        def predict(self, images, refine=False):
+            if any(image.shape[-1] == 64 for image in images):
+                raise RuntimeError("64 is\ntoo much")
+            return super().predict(images, refine)
+
+    report = extract(photos, tmp_path / "out", Picky())
+    assert (report.made, report.failed) == (2, 1)
+    assert lines(tmp_path / "out")["b.bmp"]["error"] == "failed (RuntimeError: 64 is too much)"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
+def test_a_disk_that_takes_no_more_ends_the_set_with_the_name_of_the_file(photos, tmp_path, monkeypatch, number):
+    monkeypatch.setattr("genstruct.segmentation.predict.write_png", _refused(number, "trip"))
+    with pytest.raises(OutputError, match=r"trip/a\.png cannot be written"):
+        extract(photos, tmp_path / "out")
+    monkeypatch.undo()
+    report = extract(photos, tmp_path / "out")
+    assert (report.made, report.there, report.failed) == (1, 2, 0)
+
+
+def _refused(number, folder):
+    """`write_png`, but for a folder."""
+
+    def write(path, pixels):
+        with writing(path):
+            if path.parent.name == folder:
+                raise OSError(number, os.strerror(number))
+        write_png(path, pixels)
+
+    return write

@@ -212,6 +212,12 @@ def test_another_run_is_not_continued_by_mistake(experiment, whole):
         replace(experiment, pairs=replace(experiment.pairs, count=20)).run(whole[0], Reporter())
 
 
+def test_a_longer_training_is_refused_once_the_segmenter_has_learned_from_it(experiment, whole):
+    longer = replace(experiment, train=replace(experiment.train, images=96))
+    with pytest.raises(ConfigError, match=r"another train\.images \(48 there, 96 here\)"):
+        longer.run(whole[0], Reporter())
+
+
 def test_a_run_goes_on_with_its_photos_in_another_place_but_not_with_others(experiment, tmp_path, monkeypatch):
     photos, run = shutil.copytree(experiment.data.root, tmp_path / "photos"), tmp_path / "run"
 
