@@ -97,7 +97,7 @@ class MaskSet:
         self._predicted, self._known = predicted, known
         self._lock = threading.Lock()
         self._kinds: Counter[Kind | None] | None = None
-        self._remarks: list[tuple[str, str | None]] = []
+        self._remarks: list[tuple[str, str]] = []
 
     def __getitem__(self, path: str) -> UInt8[np.ndarray, "height width"]:
         """A mask, 0 to 255, upright.
@@ -107,7 +107,8 @@ class MaskSet:
         """
         mask = look_at_mask(self._read(path), path, self._max_pixels)
         pixels, remark = (mask.pixels, mask.remark) if self._known else self._judged(mask, path)
-        self._remarks.append((path, remark))
+        if remark is not None:
+            self._remarks.append((path, remark))
         return pixels
 
     @property
