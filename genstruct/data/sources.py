@@ -31,8 +31,6 @@ from genstruct.errors import DataError, ImageError
 _PATTERN = re.compile(r"[{*?\[]")
 _TORCHVISION = "torchvision:"
 Root = str | Path
-FEW = 100
-"""Photos below which training has little to learn from."""
 
 
 def open_source(root: Root | Sequence[Root], download: bool = False, max_pixels: int = MAX_PIXELS) -> Source:
@@ -78,12 +76,6 @@ def expanded(root: Root) -> str:
     if text.startswith(_TORCHVISION):
         return ",".join(re.sub(r"^root=~(?=/|$)", lambda _: f"root={Path.home()}", part) for part in text.split(","))
     return str(Path(text).expanduser()) if text.startswith("~") else text
-
-
-def remarks(source: Source) -> list[str]:
-    """What to say of a set before anything is made of it; nothing is read."""
-    few = f"{len(source)} photos are few to train on: hundreds are wanted, and fewer than {FEW} rarely give good masks"
-    return [few] if len(source) < FEW else []
 
 
 def _is_ours(source: Source) -> bool:

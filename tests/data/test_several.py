@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pictures import encoded, fill, mask, photo
 
-from genstruct.data.sources import FEW, expanded, open_source, remarks
+from genstruct.data.sources import expanded, open_source
 from genstruct.errors import DataError, ImageError
 
 
@@ -78,10 +78,3 @@ def test_the_tilde_is_the_home_folder_wherever_a_place_is_named(tmp_path, monkey
     )
     assert expanded("a~/b") == "a~/b"
     assert expanded("./~") == "./~"
-
-
-def test_few_photos_are_remarked_before_anything_is_made_of_them(tmp_path):
-    few, enough = (fill(tmp_path / str(n), [f"{i}.png" for i in range(n)], width=2, height=2) for n in (FEW - 1, FEW))
-    (line,) = remarks(open_source(few))
-    assert line.startswith(f"{FEW - 1} photos are few")
-    assert remarks(open_source(enough)) == []
