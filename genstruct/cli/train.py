@@ -6,7 +6,7 @@ import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from genstruct.cli.arguments import place
@@ -17,7 +17,7 @@ from genstruct.train.signals import Stopped
 
 if TYPE_CHECKING:
     from genstruct.experiments import Experiment
-    from genstruct.train.report import OnProgress, Progress
+    from genstruct.train.report import OnProgress
 
 
 FEW = 100
@@ -55,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
     experiment = _load(args)
     _check_out(args)
     from genstruct.run.ranks import made_once
+    from genstruct.run.stages import silent
     from genstruct.train import distributed
 
     with distributed.joined() as ranks:
@@ -63,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             print_plan(experiment)
         if args.dry_run:
             return 0
-        done = experiment.run(args.out, _shown if ranks.main else _silent)
+        done = experiment.run(args.out, _shown if ranks.main else silent)
         if ranks.main and done:
             print(f"done: {args.out}")
     if not done:
@@ -155,14 +156,6 @@ def _shown(stage: str) -> "Iterator[OnProgress]":
 
     with ProgressLine(stage) as line:
         yield line
-
-
-def _silent(stage: str) -> AbstractContextManager["OnProgress"]:
-    return nullcontext(_ignore)
-
-
-def _ignore(progress: "Progress") -> None:
-    pass
 
 
 def _yaml_text(value: object) -> str:

@@ -1,16 +1,18 @@
-"""The photos of the demo: drawn scenes with known masks, or a sample of the photos that were given."""
+"""What every demo begins with: its folder, its photos (drawn scenes or a sample of those given), a short training."""
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from genstruct.data.metadata import FILE_NAME, Record
 from genstruct.data.source import Source
 from genstruct.data.sources import open_source
 from genstruct.data.synthetic import write_scenes
-from genstruct.errors import DataError, ImageError
-from genstruct.files import is_occupied, whole_folder
+from genstruct.errors import CheckpointError, ConfigError, DataError, GenstructError, ImageError, OutputError
+from genstruct.files import is_occupied, whole_folder, write_text
+
+MARKER = "demo.json"
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,36 @@ class Photos:
     test: Path
     about: str
     truth: bool
+
+
+def claim(out: Path, config: DemoConfig) -> None:
+    """Make `out` the folder of this demo. Raises OutputError if it holds something else."""
+    marker, ours = out / MARKER, asdict(config)
+    if marker.is_file():
+        try:
+            there = json.loads(marker.read_text(encoding="utf-8"))
+        except ValueError:
+            there = None
+        if there != ours:
+            raise OutputError(f"{out} holds a demo of other photos; give another folder (OUT=...), or remove it first")
+    elif is_occupied(out):
+        raise OutputError(f"{out} holds other files; give a new or empty folder (OUT=...)")
+    write_text(marker, json.dumps(ours) + "\n")
+
+
+def trained(run: Callable[[], bool], notes: list[str]) -> bool:
+    """Whether a training was not stopped; one that has failed is noted, so that the rest is shown all the same.
+
+    Raises:
+        GenstructError: What the user can mend: settings, photos, the place, files of before.
+    """
+    try:
+        return run()
+    except (ConfigError, DataError, OutputError, CheckpointError):
+        raise
+    except GenstructError as error:
+        notes.append(f"The short training made no model: {error}.")
+        return True
 
 
 def prepare_photos(folder: Path, config: DemoConfig) -> Photos:

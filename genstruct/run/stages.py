@@ -8,7 +8,7 @@ runner.result(model)  # loads the model where it is there, otherwise packs the p
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
@@ -215,6 +215,11 @@ def kept(file: Path, load: Callable[[Path], T]) -> Callable[[], T | None]:
 def healthiest(starts: Sequence[Start]) -> Path | Literal["auto"]:
     """The checkpoint to go on with; "auto" where there were no starts."""
     return max(starts, key=lambda start: start.health).checkpoint if starts else "auto"
+
+
+def silent(stage: str) -> AbstractContextManager[OnProgress]:
+    """A `Reporter` that shows nothing."""
+    return nullcontext(lambda progress: None)
 
 
 def counted(progress: OnProgress) -> Callable[[int, int], None]:

@@ -11,31 +11,27 @@ OUT/index.html, contact_sheet.png, scores.json
 A second call does what is missing.
 """
 
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 from genstruct.data.sources import open_source
-from genstruct.errors import CheckpointError, ConfigError, DataError, GenstructError, OutputError
-from genstruct.files import is_occupied, write_json, write_text
+from genstruct.errors import CheckpointError
+from genstruct.files import write_json
 from genstruct.metrics.evaluation import MaskReport, score_mask_folder
-from genstruct.run.demo import DemoConfig, Photos, prepare_photos
+from genstruct.run.demo import DemoConfig, Photos, claim, prepare_photos, trained
+from genstruct.run.pace import Pace, Say, paced
 from genstruct.run.predict import StreamOptions
-from genstruct.run.stages import Reporter
+from genstruct.run.stages import Reporter, silent
 from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.predict import MaskOptions, extract_masks
 from genstruct.segmentation.segmenter import RUN_FILE, Segmenter
-from genstruct.segmentation.showcase_pace import find_pace, keep_pace, kept_pace, shortened, telling
+from genstruct.segmentation.showcase_pace import find_pace, shortened
 from genstruct.segmentation.showcase_page import Shown, write_looks
-from genstruct.train.progress import duration
-from genstruct.train.report import OnProgress
 
-MARKER, PACE = "demo.json", "pace.json"
-FRESH = "fresh"
-Say = Callable[[str], None]
+PACE, FRESH = "pace.json", "fresh"
 
 
 @dataclass(frozen=True)
@@ -109,12 +105,13 @@ def run_demo(
     say(f"photos: {photos.about}")
     report = DemoReport(photos, out / "index.html", out / "contact_sheet.png")
     experiment = replace(experiment, data=replace(experiment.data, root=str(photos.train)))
-    reporter = reporter or _silent
+    reporter = reporter or silent
     if config.minutes is not None:
-        left = 60 * config.minutes - (time.perf_counter() - began)
-        report.length, reporter = _paced(experiment, out / PACE, photos, left, 2 + len(weights), reporter, say)
+        left, models = 60 * config.minutes - (time.perf_counter() - began), 2 + len(weights)
+        plan = partial(_plan, experiment, photos, models, left)
+        report.length, reporter = paced(out / PACE, plan, left, reporter, say)
         experiment = shortened(experiment, report.length)
-    report.finished = _train(experiment, out / "run", reporter, report.notes)
+    report.finished = trained(lambda: experiment.run(out / "run", reporter), report.notes)
     if not report.finished:
         return report
     shown = [_apply(model, photos, out / "masks", report, say) for model in _models(out / "run", weights, report.notes)]
@@ -123,58 +120,9 @@ def run_demo(
     return report
 
 
-def claim(out: Path, config: DemoConfig) -> None:
-    """Make `out` the folder of this demo. Raises OutputError if it holds something else."""
-    marker, ours = out / MARKER, asdict(config)
-    if marker.is_file():
-        try:
-            there = json.loads(marker.read_text(encoding="utf-8"))
-        except ValueError:
-            there = None
-        if there != ours:
-            raise OutputError(f"{out} holds a demo of other photos; give another folder (OUT=...), or remove it first")
-    elif is_occupied(out):
-        raise OutputError(f"{out} holds other files; give a new or empty folder (OUT=...)")
-    write_text(marker, json.dumps(ours) + "\n")
-
-
-@contextmanager
-def _silent(stage: str) -> Iterator[OnProgress]:
-    yield lambda progress: None
-
-
-def _paced(
-    experiment: SegmentationExperiment,
-    file: Path,
-    photos: Photos,
-    seconds: float,
-    models: int,
-    reporter: Reporter,
-    say: Say,
-) -> tuple[float, Reporter]:
-    """How long the training will be, and a reporter that tells the time left; measured once, then kept in `file`."""
-    if (length := kept_pace(file)) is not None:
-        say(f"going on with {length:.0%} of the configured images, as begun")
-        return length, reporter
-    say("measuring this machine")
+def _plan(experiment: SegmentationExperiment, photos: Photos, models: int, seconds: float) -> Pace:
     with open_source(photos.train) as train, open_source(photos.test) as test:
-        pace = find_pace(experiment, len(train), models * len(test), seconds)
-    keep_pace(file, pace)
-    say(pace.describe())
-    if pace.seconds > seconds:
-        say(f"that is more than the {duration(max(seconds, 0))} that are left: a shorter training would learn nothing")
-    return pace.factor, telling(reporter, pace, say)
-
-
-def _train(experiment: SegmentationExperiment, run: Path, reporter: Reporter, notes: list[str]) -> bool:
-    """Whether the training was not stopped; one that has failed is noted, and the rest is shown all the same."""
-    try:
-        return experiment.run(run, reporter)
-    except (ConfigError, DataError, OutputError, CheckpointError):
-        raise
-    except GenstructError as error:
-        notes.append(f"The short training made no segmenter: {error}.")
-        return True
+        return find_pace(experiment, len(train), models * len(test), seconds)
 
 
 def _models(run: Path, weights: Sequence[Path], notes: list[str]) -> list[Model]:

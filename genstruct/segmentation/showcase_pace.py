@@ -1,20 +1,15 @@
-"""How long the demo will take here, and how much of its training fits the time that it is given."""
+"""How long the demo of masks will take here, and how much of its training fits the time that it is given."""
 
-import json
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
 
 from genstruct.data.archive import Archive
-from genstruct.errors import OutputError
-from genstruct.files import write_json
 from genstruct.nn.unet import UNet
-from genstruct.run.stages import Reporter
+from genstruct.run.pace import Pace
 from genstruct.segmentation.experiment import SegmentationExperiment
 from genstruct.segmentation.labels import calibrate, label
 from genstruct.segmentation.learning_config import StageConfig
@@ -22,8 +17,6 @@ from genstruct.segmentation.perturbed import PerturbedSegmentation
 from genstruct.segmentation.segmenter import Segmenter
 from genstruct.segmentation.supervise import MaskLearning
 from genstruct.train.pace import Work, fitting_factor, seconds_per_image
-from genstruct.train.progress import duration
-from genstruct.train.report import OnProgress
 
 LOWEST, HIGHEST = 0.4, 3.0
 """Least and most of the configuration's images. On drawn scenes 0.25 left no usable mask, 0.4 gave an IoU of 0.94."""
@@ -31,66 +24,6 @@ LABELED, CALIBRATED = 10, 120
 """Photos that are labelled to see how long one takes; those that `calibrate` looks at."""
 SLACK = 0.1
 """Share of the time that is kept for what is not measured: drawn pairs, checkpoints, the page."""
-
-
-@dataclass(frozen=True)
-class Pace:
-    """What a demo will do.
-
-    Args:
-        factor: Of the configuration's images.
-        works: Its parts, in order, with the time that each will take.
-    """
-
-    factor: float
-    works: tuple[Work, ...]
-
-    @property
-    def seconds(self) -> float:
-        """All of it."""
-        return sum(work.seconds for work in self.works)
-
-    def describe(self) -> str:
-        """The plan in a line."""
-        parts = ", ".join(f"{work.name} {duration(work.seconds)}" for work in self.works if work.seconds >= 1)
-        return f"{self.factor:.0%} of the configured images: {parts}; {duration(self.seconds)} in all"
-
-    def left_from(self, name: str) -> float | None:
-        """Seconds from the beginning of a part to the end of all; None for a part that is not planned."""
-        names = [work.name for work in self.works]
-        return sum(work.seconds for work in self.works[names.index(name) :]) if name in names else None
-
-
-def kept_pace(file: Path) -> float | None:
-    """The factor that `keep_pace` wrote, so that a demo that was stopped goes on with the training that it began.
-
-    Raises:
-        OutputError: The file is damaged.
-    """
-    if not file.exists():
-        return None
-    try:
-        return float(json.loads(file.read_text())["factor"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise OutputError(f"{file} is damaged ({error!r}); give another folder (OUT=...)") from error
-
-
-def keep_pace(file: Path, pace: Pace) -> None:
-    """Write the plan."""
-    write_json(file, {"factor": pace.factor, "seconds": {work.name: round(work.seconds, 1) for work in pace.works}})
-
-
-def telling(reporter: Reporter, pace: Pace, say: Callable[[str], None]) -> Reporter:
-    """A reporter that also says, as each planned part begins, how long all that is left will take."""
-
-    @contextmanager
-    def report(stage: str) -> Iterator[OnProgress]:
-        if (left := pace.left_from(stage)) is not None:
-            say(f"{stage}: about {duration(left)} left of the whole demo")
-        with reporter(stage) as progress:
-            yield progress
-
-    return report
 
 
 def find_pace(experiment: SegmentationExperiment, photos: int, masks: int, seconds: float) -> Pace:

@@ -13,11 +13,12 @@ from genstruct.data.sources import open_source
 from genstruct.data.synthetic import write_scenes
 from genstruct.errors import OutputError
 from genstruct.experiments import load_experiment
-from genstruct.run.demo import DemoConfig, prepare_photos, split
+from genstruct.run.demo import DemoConfig, claim, prepare_photos, split
+from genstruct.run.pace import Pace
 from genstruct.segmentation import showcase
 from genstruct.segmentation.segmenter import Segmenter
-from genstruct.segmentation.showcase import claim, run_demo
-from genstruct.segmentation.showcase_pace import LOWEST, Pace, find_pace, shortened
+from genstruct.segmentation.showcase import run_demo
+from genstruct.segmentation.showcase_pace import LOWEST, find_pace, shortened
 from genstruct.segmentation.showcase_page import layers_of
 from genstruct.train.pace import Work
 
