@@ -17,7 +17,7 @@ from genstruct.render.backends import choose
 from genstruct.render.project import project
 from genstruct.render.rasterize import rasterize
 from genstruct.render.render import Look, render
-from genstruct.render.shading import Light
+from genstruct.render.shading import DirectionalLight
 
 needs_triton = pytest.mark.skipif(find_spec("triton") is None, reason="triton is not installed")
 needs_cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -85,11 +85,12 @@ def test_on_cuda_pictures_and_gradients_are_those_of_the_reference(dtype):
     uv = vertices[0, :, :2] * 0.4 + 0.5
     inputs = vertices.cuda(), random(4, 3, 16, 16, dtype=dtype).cuda()
     camera = views(4, (64, 64), dtype=dtype).to("cuda")
+    light = DirectionalLight(*torch.tensor([[[0.3] * 3], [[0.6] * 3], [[1.0, 2.0, 3.0]]], dtype=dtype).cuda())
 
     def by(backend):
         def pictures(points, texture):
             mesh = Mesh(points, faces.cuda(), uv.cuda(), None, texture)
-            picture = render(mesh, camera, (64, 64), look=Look(light=Light()), backend=backend)
+            picture = render(mesh, camera, (64, 64), look=Look(light=light), backend=backend)
             return picture.color, picture.alpha
 
         return pictures

@@ -640,7 +640,8 @@ def test_any_change_of_the_text_gives_a_mesh_or_one_line(tmp_path_factory, data)
     g = Gltf()
     g.textured()
     path = g.glb(tmp_path_factory.getbasetemp())
-    place, key = g.tree, None
+    parent = place = g.tree
+    key = "asset"
     while isinstance(place, dict | list) and place:
         parent, key = place, data.draw(st.sampled_from(sorted(place) if isinstance(place, dict) else range(len(place))))
         place = parent[key]
