@@ -136,9 +136,11 @@ def test_a_folder_is_made_by_one_process_at_a_time(tmp_path):
 
 
 def test_a_folder_that_a_killed_process_began_is_begun_again(tmp_path):
+    names: list[str] = []
     with suppress(KeyboardInterrupt), whole_folder(tmp_path / "out") as folder:
-        name = folder.name
+        names.append(folder.name)
         raise KeyboardInterrupt
+    (name,) = names
     (tmp_path / name / "deep").mkdir(parents=True)
     (tmp_path / name / "half").write_text("half")
     with whole_folder(tmp_path / "out") as folder:
