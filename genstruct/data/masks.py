@@ -320,4 +320,4 @@ def _bytes(path: Path) -> bytes:
         return path.read_bytes()
     except OSError as error:
         reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise ImageError(f"{path}: {reason}; remove it or replace it") from error
+        raise ImageError(f"{path}: {reason}; check the file and its permissions") from error

@@ -127,7 +127,7 @@ def opened(data: bytes | Path, name: str | None, max_pixels: int) -> Iterator[Im
     except MemoryError as error:
         raise ImageError(f"{name}: too large for the memory there is; shrink it or leave it out") from error
     except Exception as error:  # decoders of some forty formats raise whatever a broken file makes them raise
-        raise ImageError(f"{name}: {_reason(data, error)}; remove it or replace it") from error
+        raise ImageError(f"{name}: {_reason(data, error)}; {_advice(error)}") from error
 
 
 def _open(data: bytes | Path) -> Image.Image:
@@ -139,6 +139,12 @@ def _open(data: bytes | Path) -> Image.Image:
             return Image.open(data if isinstance(data, Path) else BytesIO(data))
         finally:
             Image.MAX_IMAGE_PIXELS = before
+
+
+def _advice(error: Exception) -> str:
+    """What the system does not hand over may be a good file."""
+    by_system = isinstance(error, OSError) and error.errno is not None
+    return "check the file and its permissions" if by_system else "remove it or replace it"
 
 
 def _reason(data: bytes | Path, error: Exception) -> str:

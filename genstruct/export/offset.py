@@ -104,7 +104,7 @@ def write_offset_set(
         OutputError: `out` holds files or cannot be written.
     """
     if is_occupied(out):  # told now, not after the work
-        raise OutputError(f"{out} already holds files; choose a new folder, or remove it first")
+        raise OutputError(f"{out} already holds files; choose a new folder")
     with open_source(truth) as source:
         numbers, failed = labeled(source)
         lines, distances, taken = [], [], set()

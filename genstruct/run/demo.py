@@ -62,7 +62,7 @@ def claim(out: Path, config: DemoConfig) -> None:
         except ValueError:
             there = None
         if there != ours:
-            raise OutputError(f"{out} holds a demo of other photos; give another folder (OUT=...), or remove it first")
+            raise OutputError(f"{out} holds a demo of other photos; give another folder (OUT=...)")
     elif is_occupied(out):
         raise OutputError(f"{out} holds other files; give a new or empty folder (OUT=...)")
     write_text(marker, json.dumps(ours) + "\n")

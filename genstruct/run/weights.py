@@ -77,7 +77,9 @@ def read_weights(file: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, An
             about = json.loads((opened.metadata() or {}).get("genstruct", "{}"))
             about = about if isinstance(about, dict) else {}
             weights = {name: opened.get_tensor(name).float() for name in opened.keys()}  # noqa: SIM118 - not a dictionary
-    except (SafetensorError, OSError, ValueError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read ({error.strerror or error}); check its permissions") from error
+    except (SafetensorError, ValueError) as error:
         raise CheckpointError(
             f"{file}: not a readable safetensors file (truncated?): {error}; fetch or write it again"
         ) from error

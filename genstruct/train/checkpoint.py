@@ -4,6 +4,7 @@ A checkpoint is a dictionary of tensors, numbers, strings, lists and dictionarie
 When the layout changes, `FORMAT` goes up and `MIGRATIONS` gains the function that brings the previous layout forward.
 """
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,9 @@ def load(path: Path, parts: Sequence[str] = ()) -> Contents:
         raise CheckpointError(f"no checkpoint at {path}")
     try:
         contents = torch.load(path, map_location="cpu", weights_only=True)
-    except PermissionError as error:
-        raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
-    except Exception as error:  # zip, pickle, torch and (seeking before the start) system errors: no common class
+    except Exception as error:  # zip, pickle, torch and system errors: no common class
+        if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # that is seeking before the start
+            raise CheckpointError(f"cannot read {path}: {error.strerror}") from error
         raise CheckpointError(
             f"{path} is truncated or no checkpoint ({_first_line(error).partition('. ')[0]}); {_DELETE}"
         ) from error
