@@ -16,7 +16,7 @@ from genstruct.errors import ConfigError, nearest
 from genstruct.strict_yaml import read_yaml
 
 if TYPE_CHECKING:
-    from genstruct.run.settings import DataConfig
+    from genstruct.run.settings import PhotosConfig
     from genstruct.run.stages import Reporter
     from genstruct.train.config import TrainConfig
 
@@ -32,14 +32,17 @@ class Experiment(Protocol):
     """A frozen dataclass of settings that knows how to run itself.
 
     It may also have `networks() -> Mapping[str, nn.Module]`: what will be trained, by name, to tell sizes beforehand.
-
-    Args:
-        data: The photos.
-        train: The settings of its trainer, for the device.
     """
 
-    data: "DataConfig"
-    train: "TrainConfig"
+    @property
+    def data(self) -> "PhotosConfig":
+        """The photos."""
+        ...
+
+    @property
+    def train(self) -> "TrainConfig":
+        """The settings of its trainer, for the device."""
+        ...
 
     def run(self, out: Path, reporter: "Reporter") -> bool:
         """Train into the folder `out`; False if a signal stopped it, with everything saved."""

@@ -51,14 +51,14 @@ def predict(args: argparse.Namespace, name: str, load: "Callable[[], Task[Any]]"
     from genstruct.run.ledger import check_ours
     from genstruct.run.predict import StreamOptions, predict_set
 
-    _check_apart(args.images, args.out)
+    check_apart(args.images, args.out)
     check_ours(args.out, name)
-    with open_source(_all(args.images), max_pixels=args.max_megapixels * 1_000_000) as source:
+    with open_source(all_of(args.images), max_pixels=args.max_megapixels * 1_000_000) as source:
         print_remarks("left out", source.problems)
         print_remarks("note", source.notes)
         stream = StreamOptions(args.batch, args.overwrite, args.workers)
         task = load()
-        with _progress(name) as on_line:
+        with progress(name) as on_line:
             report = predict_set(task, source, args.out, stream, on_line)
     if report.replaced and not args.overwrite:
         print_remarks("note", [_replaced(report.replaced)])
@@ -74,18 +74,18 @@ def print_remarks(kind: str, lines: Sequence[str]) -> None:
         print(f"{kind}: {len(lines) - SHOWN_NOTES} more (genstruct data --json lists all)", file=sys.stderr)
 
 
-def _all(images: list[str]) -> Any:
+def all_of(images: list[str]) -> Any:
     return images[0] if len(images) == 1 else images
 
 
-def _check_apart(images: Sequence[str], out: Path) -> None:
+def check_apart(images: Sequence[str], out: Path) -> None:
     for root in map(Path, images):
         if root.is_dir() and out.resolve().is_relative_to(root.resolve()):
             raise OutputError(f"{out} lies inside {root}, so what is written would be read; give a folder outside")
 
 
 @contextmanager
-def _progress(name: str) -> "Iterator[Callable[[Line, int, int], None]]":
+def progress(name: str) -> "Iterator[Callable[[Line, int, int], None]]":
     """A progress bar on the error stream, and a line for each image that has no result."""
     from rich.console import Console
 

@@ -64,7 +64,7 @@ def run(args: argparse.Namespace) -> int:
             print_plan(experiment)
         if args.dry_run:
             return 0
-        done = experiment.run(args.out, _shown if ranks.main else silent)
+        done = experiment.run(args.out, shown if ranks.main else silent)
         if ranks.main and done:
             print(f"done: {args.out}")
     if not done:
@@ -151,7 +151,7 @@ def _load(args: argparse.Namespace) -> "Experiment":
 
 
 @contextmanager
-def _shown(stage: str) -> "Iterator[OnProgress]":
+def shown(stage: str) -> "Iterator[OnProgress]":
     from genstruct.train.progress import ProgressLine
 
     with ProgressLine(stage) as line:

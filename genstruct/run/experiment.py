@@ -10,7 +10,7 @@ from genstruct.data.pack import holds
 from genstruct.errors import ConfigError
 from genstruct.renamed import brought_forward
 from genstruct.run.folder import MAY_DIFFER, open_run
-from genstruct.run.settings import DataConfig
+from genstruct.run.settings import DataConfig, PhotosConfig
 from genstruct.run.stages import PHOTOS, Reporter, StageRunner
 from genstruct.train.config import TrainConfig
 
@@ -23,7 +23,7 @@ class Settings(Protocol):
     """What an experiment sets at least; a class made by `genstruct.settings.settings`."""
 
     @property
-    def data(self) -> DataConfig:
+    def data(self) -> PhotosConfig:
         """The photos."""
         ...
 
@@ -65,7 +65,8 @@ def run_experiment(
         raise ConfigError("data.root is not set: give the folder of photos, for example data.root=photos")
 
     def there(stored: Mapping[str, Any]) -> Mapping[str, Any]:
-        return at_our_place(completed(type(experiment), stored), data, out / PHOTOS)
+        known = completed(type(experiment), stored)
+        return at_our_place(known, data, out / PHOTOS) if isinstance(data, DataConfig) else known
 
     allowed = [p for p in (*MAY_DIFFER, *may_differ) if not any(fnmatch(setting, p) for setting in fixed)]
     with open_run(out, {KIND: kind, **plain(experiment)}, allowed, there):

@@ -9,11 +9,17 @@ from genstruct.settings import settings
 
 
 @settings
-class DataConfig:
-    """The photos."""
+class PhotosConfig:
+    """The photos, at their own sizes."""
 
     root: str = ""
     """Folder, .zip, .tar, LSUN LMDB or torchvision:NAME with images of one category."""
+
+
+@settings
+class DataConfig(PhotosConfig):
+    """The photos, packed as squares."""
+
     size: Annotated[int, Field(ge=4, le=4096)] = 128
     """Photos are packed once as squares of this many pixels."""
     crop: Policy = "center"

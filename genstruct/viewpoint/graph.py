@@ -27,12 +27,14 @@ class Photos:
         sizes: Width and height, pixels.
         crops: Their objects, one after the other.
         failed: Photos left out, and why.
+        twins: Photos that are the very picture of an earlier one, by name; they are left out, and share its view.
     """
 
     names: tuple[str, ...]
     sizes: Int[Tensor, "photos 2"]
     crops: ObjectCrops
     failed: tuple[Failure, ...] = ()
+    twins: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
