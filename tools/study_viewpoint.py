@@ -4,7 +4,7 @@
     genstruct masks --model cars $DATA --refine --out out/masks
     python tools/study_viewpoint.py $DATA --masks out/masks --seeds 0,1,2 --out out/views.json
 
-Rows of the table: one shape; the same with twice as many azimuths; several shapes, judged without labels; the images
+Rows of the table: one shape; the same with twice as many azimuths; several shapes; the images
 that are surest. "precision" is the share of the verified edges, the ten most similar an image, whose claimed turn is
 true within 30 degrees. Cameras of the metadata are read for scoring only. This is the core of the viewpoint capability;
 its commands are still to come.
@@ -32,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--masks", type=Path, required=True, help="folder of masks named like the images")
     made.add_argument("--seeds", default="0", help="starts, with commas between (0)")
     made.add_argument("--limit", type=int, help="only the first so many images")
-    made.add_argument("--shapes", type=int, default=4, help="most shapes of the category, a power of two (4)")
+    made.add_argument("--shapes", type=int, default=5, help="shapes of the category (5)")
     made.add_argument("--out", type=Path, help="also write the rows as JSON")
     return made
 

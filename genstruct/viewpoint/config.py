@@ -69,14 +69,12 @@ class FitConfig:
 class GrowConfig:
     """How one shape becomes several where one does not fit all objects of a category."""
 
-    most: PositiveInt = 8
-    """Shapes at most; 1 leaves it at one."""
-    rounds: PositiveInt = 4
-    """Rounds after each doubling."""
-    held_out: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
-    """Share of the images that shapes are not bent to, and by which more shapes are judged."""
-    gain: NonNegativeFloat = 0.004
-    """Least fall of the energy of held-out images for which the number of shapes is doubled again."""
+    shapes: PositiveInt = 5
+    """Shapes; 1 leaves it at one."""
+    rounds: PositiveInt = 8
+    """Rounds of expectation and maximization, from slightly changed copies of the one shape."""
+    bends: PositiveInt = 16
+    """Steps of Adam in each round."""
 
 
 @settings

@@ -9,11 +9,12 @@ round in whole regions of views: of three starts none, one and one came out righ
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.viewpoint.appearance import Appearance
@@ -21,7 +22,7 @@ from genstruct.viewpoint.config import FitConfig
 from genstruct.viewpoint.neighbors import Neighbors
 from genstruct.viewpoint.posterior import balanced_logits, mean_field
 from genstruct.viewpoint.template import Template, whole_circle
-from genstruct.viewpoint.views import ViewGrid
+from genstruct.viewpoint.views import Orbit, ViewGrid
 
 OnRound = Callable[[int, int, float], None]
 """Called with rounds done, rounds in all, and the mean energy."""
@@ -38,12 +39,16 @@ class Fit:
         shares: How far each image belongs to each template, summing to 1.
         q: Posteriors of the views.
         energy: Mean over images of sum_k q E: lower is better, comparable between starts of equal settings only.
+        orbit: Where the cameras stand; `q` is over the views of its grid.
+        findings: What was chosen without labels, and the figures that decided; plain values.
     """
 
     templates: tuple[Template, ...]
     shares: Float[Tensor, "images templates"]
     q: Float[Tensor, "images views"]
     energy: float
+    orbit: Orbit
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Images:
@@ -84,27 +89,19 @@ class Problem:
     Args:
         images: Their maps.
         neighbors: Of each image among all, mirror images included.
-        grid: The views to tell apart.
-        distance: Of the cameras, object lengths.
-        balanced: Whether all azimuths are equally frequent.
+        orbit: Where the cameras stand.
         config: How to fit.
     """
 
     images: Images
     neighbors: Neighbors
-    grid: ViewGrid
-    distance: float
-    balanced: bool
+    orbit: Orbit
     config: FitConfig
 
     def weights(self, faded: float = 1.0) -> Tensor:
         """Of the maps, `faded` in."""
         config = self.config
         return faded * self.images.maps.new_tensor([config.lightness, config.distinction, config.contrast])
-
-    def finer(self, factor: int) -> "Problem":
-        """The same with `factor` times as many azimuths."""
-        return replace(self, grid=replace(self.grid, azimuths=self.grid.azimuths * factor))
 
 
 def fit_start(problem: Problem, template: Template, on_round: OnRound | None = None) -> Fit:
@@ -136,10 +133,10 @@ def expect(
     strength = problem.config.neighbors if strength is None else strength
     energy = torch.stack([_energy(problem, template, weights) for template in templates], -1)
     best = -temperature * ((-energy / temperature).logsumexp(-1) - math.log(len(templates)))
-    unary = balanced_logits(best, problem.grid, temperature, 8 if problem.balanced else 0)
-    q = mean_field(unary, problem.neighbors, problem.grid, strength, steps, balance=problem.balanced)
+    unary = balanced_logits(best, problem.orbit.grid, temperature, 8 if problem.orbit.whole_circle else 0)
+    q = mean_field(unary, problem.neighbors, problem.orbit.grid, strength, steps, balance=problem.orbit.whole_circle)
     shares = _shares((q[..., None] * energy).sum(1), problem.neighbors, temperature)
-    return Fit(tuple(templates), shares, q, (q * best).sum(1).mean().item())
+    return Fit(tuple(templates), shares, q, (q * best).sum(1).mean().item(), problem.orbit)
 
 
 def bend(
@@ -151,10 +148,10 @@ def bend(
 ) -> None:
     """The M-step: towards the mean image of each view, weighted by how many images show it."""
     config = problem.config
-    total, mean = problem.images.means(q, problem.grid)
+    total, mean = problem.images.means(q, problem.orbit.grid)
     share = total / total.sum().clamp(min=1e-9)
     for _ in range(config.bends):
-        seen = template.draw(problem.grid, problem.distance)
+        seen = template.draw(problem.orbit.grid, problem.orbit.distance)
         apart = (seen.mask - mean.mask).square().sum((1, 2, 3)) / problem.images.area
         alike = ((seen.maps * mean.maps).sum((2, 3)) * weights).sum(1)
         loss = (share * (apart - 0.5 * alike)).sum()
@@ -164,23 +161,20 @@ def bend(
         adam.step()
 
 
-def grown(
-    problem: Problem,
-    fit: Fit,
-    rounds: int,
-    train: Bool[Tensor, " images"],
-    rng: torch.Generator,
+def refit(
+    problem: Problem, templates: Sequence[Template], rounds: int, bends: int, on_round: OnRound | None = None
 ) -> Fit:
-    """Twice as many shapes: each and a slightly changed copy of it, told apart by the images that they fit."""
-    templates = [copy for template in fit.templates for copy in (template.changed(rng), template.changed(rng))]
-    adams = [_adam(template, problem.config) for template in templates]
-    weights, cold = problem.weights(), problem.config.cold
-    for _ in range(rounds):
-        fit = expect(problem, templates, cold, steps=OUTSIDE_STEPS)
-        for number, template in enumerate(templates):
-            mine = fit.q * (fit.shares[:, number] * train)[:, None]
-            bend(problem, template, adams[number], mine, weights)
-    return expect(problem, templates, cold)
+    """Rounds at the last temperature, in which each shape is bent to the images that it fits best; bent in place."""
+    config = replace(problem.config, bends=bends)
+    problem = replace(problem, config=config)
+    adams = [_adam(template, config) for template in templates]
+    for number in range(rounds):
+        fit = expect(problem, templates, config.cold, steps=OUTSIDE_STEPS)
+        if on_round:
+            on_round(number + 1, rounds, fit.energy)
+        for place, template in enumerate(templates):
+            bend(problem, template, adams[place], fit.q * fit.shares[:, place, None], problem.weights())
+    return expect(problem, templates, config.cold)
 
 
 @torch.no_grad()
@@ -192,8 +186,8 @@ def image_energies(problem: Problem, fit: Fit) -> Float[Tensor, " images"]:
 
 
 def _energy(problem: Problem, template: Template, weights: Tensor) -> Float[Tensor, "images views"]:
-    half = template.draw(problem.grid, problem.distance)
-    return problem.images.energy(whole_circle(half, problem.grid), weights)
+    half = template.draw(problem.orbit.grid, problem.orbit.distance)
+    return problem.images.energy(whole_circle(half, problem.orbit.grid), weights)
 
 
 def _shares(energy: Float[Tensor, "images templates"], neighbors: Neighbors, temperature: float) -> Tensor:

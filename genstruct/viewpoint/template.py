@@ -2,6 +2,7 @@
 
 import copy
 import math
+from collections.abc import Mapping
 
 import torch
 from jaxtyping import Float
@@ -46,11 +47,19 @@ class Template(nn.Module):
         super().__init__()
         self.sphere = octahedral_sphere(cells)
         direction = self.sphere.vertices[0]
-        self.register_buffer("base", _superellipsoid(direction, half_axes, roundness), persistent=False)
+        self.register_buffer("base", _superellipsoid(direction, half_axes, roundness))
         self.register_buffer("partner", _mirror_partner(direction), persistent=False)
         rng = torch.Generator().manual_seed(seed)
         self.offset = nn.Parameter(_smooth_offsets(direction, rng))
         self.texture = nn.Parameter(0.02 * torch.randn(1, MAPS, texels, texels, generator=rng))
+
+    @staticmethod
+    def of(state: Mapping[str, Tensor]) -> "Template":
+        """The template whose `state_dict` this is."""
+        cells = math.isqrt(len(state["base"]))  # of n^2 + 2 vertices
+        template = Template(cells=cells, texels=state["texture"].shape[-1])
+        template.load_state_dict(dict(state))
+        return template
 
     def mesh(self) -> Mesh:
         """The symmetric mesh; its texture holds maps, not colours."""

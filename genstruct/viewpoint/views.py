@@ -1,7 +1,7 @@
 """A grid of viewpoints on the sphere: azimuth by azimuth, all elevations of one beside each other."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
@@ -80,3 +80,22 @@ class ViewGrid:
         near = q * (apart.abs() <= reach)
         total = near.sum(1).clamp(min=1e-12)
         return (azimuth[mode] + (near * apart).sum(1) / total) % math.tau, (near * elevation).sum(1) / total
+
+
+@dataclass(frozen=True)
+class Orbit:
+    """Where the cameras of a category's photos are taken to stand.
+
+    Args:
+        grid: The views that are told apart.
+        distance: Object lengths.
+        whole_circle: Whether all azimuths are about equally frequent.
+    """
+
+    grid: ViewGrid
+    distance: float = 2.6
+    whole_circle: bool = True
+
+    def finer(self, factor: int) -> "Orbit":
+        """The same with `factor` times as many azimuths."""
+        return replace(self, grid=replace(self.grid, azimuths=self.grid.azimuths * factor))
