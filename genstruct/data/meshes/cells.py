@@ -19,6 +19,8 @@ MOST_PIXELS = 1_000_000
 """Worked on at once."""
 FINE = 15.0
 """Pixels along a triangle across which colours of corners change, where there is room: their products are no planes."""
+FARTHEST = 16_384.0
+"""Pixels that count along a triangle: those that reach farther would make all others coarse, or never fit."""
 SIDES = (2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 
 
@@ -38,7 +40,7 @@ class Shade:
             if layer is not None and uv is not None:
                 size = np.array(layer.pixels.shape[1::-1])
                 longest = np.maximum(longest, (np.ptp(uv, axis=1) * size).max(1))
-        return np.broadcast_to(longest, len(self))
+        return np.broadcast_to(np.minimum(longest, FARTHEST), len(self))
 
     def __len__(self) -> int:
         given = next(value for value in (self.uv, self.glow_uv, self.colors) if value is not None)

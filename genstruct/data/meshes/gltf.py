@@ -12,6 +12,8 @@ from genstruct.data.meshes.gltf_nodes import Nodes, Standing
 from genstruct.data.meshes.parts import PLAIN, Part
 from genstruct.data.meshes.reading import Reading
 
+_WIDTHS = {"POSITION": (3,), "TEXCOORD": (2,), "COLOR": (3, 4), "JOINTS": (4,), "WEIGHTS": (4,)}
+"""Numbers that an attribute may have at each corner."""
 _LINES = {0: "points", 1: "lines", 2: "lines", 3: "lines"}
 
 
@@ -85,8 +87,14 @@ class _Scene:
         """An attribute with the weighted targets added."""
         values = self._attribute(primitive, key).astype(np.float64)
         for weight, target in zip(weights, primitive.get("targets", []), strict=False):
-            if weight and key in target:
-                values = values + weight * self._document.array(target[key])
+            if not weight or key not in target:
+                continue
+            added = self._document.array(target[key])
+            if added.shape != values.shape:
+                raise self._reading.broken(
+                    f"a morph target has {len(added)} {key} for {len(values)}, or of another type"
+                )
+            values = values + weight * added
         return values
 
     def _attribute(self, primitive: Mapping[str, Any], key: str) -> np.ndarray:
@@ -95,6 +103,9 @@ class _Scene:
         count = self._document.item("accessors", primitive["attributes"]["POSITION"])["count"]
         if len(values) != count:
             raise self._reading.broken(f"a primitive has {len(values)} {key} for {count} positions")
+        width = 1 if values.ndim == 1 else values.shape[1]
+        if width not in _WIDTHS[key.partition("_")[0]]:
+            raise self._reading.broken(f"a primitive has a {key} of {width} numbers a corner")
         return values
 
     def _triangles(self, primitive: Mapping[str, Any], points: int, copies: int, name: str) -> Int[np.ndarray, "_ 3"]:

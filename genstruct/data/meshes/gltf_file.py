@@ -173,6 +173,9 @@ class Document:
     def array(self, number: int) -> np.ndarray:
         """An accessor's values, [count] for scalars, else [count, width]; normalized integers as shares of one."""
         entry = self.item("accessors", number)
+        if entry["type"] not in _WIDTHS or entry["componentType"] not in _TYPES:
+            kind = f"{entry['type']} of {entry['componentType']}"
+            raise self.reading.broken(f"accessors[{number}] is a {kind}, which the format does not know")
         width = _WIDTHS[entry["type"]]
         values = self._values(entry, number, width)
         if "sparse" in entry:

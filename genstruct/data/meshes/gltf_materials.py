@@ -64,10 +64,18 @@ class Materials:
         picture, base = self._layer(texture)
         glow_picture, glow_place = self._layer(entry.get("emissiveTexture"))
         strength = extensions.get("KHR_materials_emissive_strength", {}).get("emissiveStrength", 1.0)
-        glow = _color(entry.get("emissiveFactor"), BLACK, strength)
+        glow = self._color(entry.get("emissiveFactor"), BLACK, strength)
         if glow_picture is None and entry.get("emissiveTexture") is not None:
             glow = BLACK  # the light of a picture that is lost
-        return Material(Wear(_color(factor, WHITE), picture, glow, glow_picture, linear=True), base, glow_place)
+        return Material(Wear(self._color(factor, WHITE), picture, glow, glow_picture, linear=True), base, glow_place)
+
+    def _color(self, given: Any, default: Color, strength: float = 1.0) -> Color:
+        values = [float(value) * strength for value in (default if given is None else given[:3])]
+        if len(values) != 3 or not np.isfinite(values).all():
+            self._reading.lost(f"a colour of its materials is none ({given}); drawn without it")
+            return default
+        red, green, blue = (min(max(value, 0.0), 1.0) for value in values)
+        return red, green, blue
 
     def _layer(self, info: Mapping[str, Any] | None) -> tuple[Layer | None, Placed]:
         """What a textureInfo names."""
@@ -108,6 +116,9 @@ class Materials:
             name = f"{name} {entry['name']}"
         if uri is not None and not uri.startswith("data:"):
             return self._reading.picture_beside(uri, "the file")
+        if uri is None and "bufferView" not in entry:
+            self._reading.lost(f"the picture {name!r} has no contents; drawn without it")
+            return None
         try:
             data = self._document.inline(uri) if uri is not None else bytes(self._document.view(entry["bufferView"])[0])
         except DataError as error:  # the shape is there
@@ -121,12 +132,6 @@ class Materials:
             )
             return None
         return self._reading.picture(data, name)
-
-
-def _color(given: Any, default: Color, strength: float = 1.0) -> Color:
-    values = default if given is None else given[:3]
-    red, green, blue = (min(max(float(value) * strength, 0.0), 1.0) for value in values)
-    return red, green, blue
 
 
 def _placed(info: Mapping[str, Any]) -> Placed:

@@ -64,7 +64,9 @@ class Nodes:
             if meshes:
                 self._document.reading.note("it has no nodes; its meshes are drawn as they are")
             return [Standing(number, [np.eye(4)]) for number in range(len(meshes))]
-        if left := len(meshes) - len(shown):
+        if meshes and not found:
+            self._document.reading.lost(f"none of its {len(meshes)} meshes is in the scene")
+        elif left := len(meshes) - len(shown):
             self._document.reading.note(f"{left} of its {len(meshes)} meshes are not in the scene; left out")
         return found
 
@@ -103,6 +105,8 @@ class Nodes:
             return [place]
         given = {key: self._document.array(accessor) for key, accessor in several["attributes"].items()}
         count = max(map(len, given.values()), default=0)
+        if any(len(values) != count for values in given.values()):
+            raise self._document.reading.broken(f"the instances of nodes[{number}] have attributes of several lengths")
         shapes = {"TRANSLATION": "translation", "ROTATION": "rotation", "SCALE": "scale"}
         return [
             place @ _local({name: given[key][row] for key, name in shapes.items() if key in given})

@@ -13,10 +13,10 @@ from genstruct.data.meshes.text import decoded, plain_text
 
 _NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 _OPTIONS = {
-    "blendu": 1, "blendv": 1, "boost": 1, "bm": 1, "cc": 1, "clamp": 1, "colorspace": 1, "imfchan": 1, "texres": 1,
-    "type": 1, "mm": 2, "o": 3, "s": 3, "t": 3,
+    "blendu": 1, "blendv": 1, "boost": 1, "bm": 1, "cc": 1, "clamp": 1, "colorspace": 1, "imfchan": 1, "type": 1,
+    "texres": 2, "mm": 2, "o": 3, "s": 3, "t": 3,
 }  # fmt: skip
-"""Options before the name of a picture, and the most values of each; -o, -s and -t may have fewer."""
+"""Options before the name of a picture, and the most values of each; those with several may have fewer."""
 _COMMENT = re.compile(r"\s+#.*$")
 
 
@@ -69,6 +69,10 @@ class Library:
         for key, material in _parsed(contents, name, self._reading).items():
             self._materials.setdefault(key, material)
 
+    def has(self, name: str) -> bool:
+        """Whether there is a material called `name`."""
+        return self._key(name) is not None
+
     def wear(self, name: str) -> "Worn":
         """The material called `name`, plain where there is none."""
         key = self._key(name)
@@ -98,6 +102,7 @@ class Library:
             if key in self._materials:
                 return key
         alike = [key for key in self._materials if _folded(key) == _folded(bare)]
+        alike += [key for key in self._materials if _folded(_COMMENT.sub("", key)) == _folded(bare)]
         return alike[0] if alike else None
 
     def _made(self, name: str) -> "Worn":

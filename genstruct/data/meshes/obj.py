@@ -21,9 +21,11 @@ _IGNORED = frozenset(
     b"o g s mg lod vp deg bmat step cstype parm trim hole scrv sp end con bevel c_interp d_interp shadow_obj trace_obj "
     b"ctech stech maplib usemap vn".split()
 )
+_COMMENTED = re.compile(rb"\s*(?:#|(?!(?:usemtl|mtllib|[go])\s)(?:.*\s)#)")
 _UNDRAWN = {b"l": "lines", b"p": "points"}
 _PAINT = b"#MRGB"
-_NO_MATERIAL = ("", "(null)", "None", "none", "NULL")
+_NO_MATERIAL = ("", "(null)", "none", "null")
+"""Names, in lower case, that stand for no material, unless a material is called so."""
 
 
 def read_obj(data: bytes, reading: Reading) -> list[Part]:
@@ -67,13 +69,16 @@ def _moved(
 
 
 def _joined_lines(text: bytes) -> bytes:
-    """Statements that go on behind a backslash on one line; one at the end of a comment means nothing."""
+    """Statements that go on behind a backslash on one line; one at the end of a comment means nothing.
+
+    A "#" behind a blank begins one, but for names, which may hold such.
+    """
     if not re.search(rb"\\[ \t]*\n", text):
         return text
     found: list[bytes] = []
     goes_on = False
     for line in text.split(b"\n"):
-        goes_on_now = line.rstrip().endswith(b"\\") and (goes_on or not line.lstrip().startswith(b"#"))
+        goes_on_now = line.rstrip().endswith(b"\\") and not _COMMENTED.match(line)
         bare = line.rstrip()[:-1] if goes_on_now else line
         if goes_on:
             found.append(b" " + bare)
@@ -152,7 +157,7 @@ class _Statements:
         worn = set(np.unique(wear).tolist())
         wears = [Worn()]
         for name in names:
-            used = numbers[name] in worn and name not in _NO_MATERIAL
+            used = numbers[name] in worn and (name.lower() not in _NO_MATERIAL or library.has(name))
             wears.append(library.wear(name) if used else Worn())
         return wears, wear
 

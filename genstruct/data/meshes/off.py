@@ -34,6 +34,8 @@ def read_off(data: bytes, reading: Reading) -> list[Part]:
         raise reading.broken(f"{bad}") from None
     if len(values) < 2:
         raise reading.broken("it has no numbers of vertices and faces")
+    if not np.isfinite(values[:2]).all():
+        raise reading.broken(f"it is for {values[0]:g} vertices and {values[1]:g} faces")
     vertices, faces = int(values[0]), int(values[1])
     head = 1 if tokens.counts[0] >= 2 else 3  # lines that hold the numbers of vertices, faces and edges
     rows = tokens.counts[head:]
@@ -45,10 +47,10 @@ def read_off(data: bytes, reading: Reading) -> list[Part]:
         table(values[:split], rows[:vertices], 16), rows[:vertices], bool(homogeneous), bool(normals), bool(colored),
         bool(places), reading,
     )  # fmt: skip
-    counts, corners, own = _faces(values[split:], rows[vertices : vertices + faces], reading)
-    if ((corners < 0) | (corners >= vertices)).any():
-        wrong = corners[(corners < 0) | (corners >= vertices)][0]
-        raise reading.broken(f"a face names vertex {wrong} of {vertices}, counted from 0")
+    counts, given, own = _faces(values[split:], rows[vertices : vertices + faces], reading)
+    corners = reading.corners(given, vertices, "face")
+    if left := len(rows) - vertices - faces:
+        reading.note(f"{left} lines behind its last face are not read")
     worn = None if colors is None else colors[corners]
     if own is not None:
         own = np.repeat(own, counts, axis=0)
@@ -81,7 +83,9 @@ def _vertices(
     at += 3 * normals
     left = counts - at - 2 * placed
     if not (colored or normals or placed) and len(left) and (left >= 3).all():
-        colored = True  # many writers leave the C out
+        colored = not (columns[:, at : at + 3] < 0).any()  # many writers leave the C out, some the N
+        if not colored:
+            reading.note("what stands behind the coordinates of corners is no colour; left out")
     colors = None
     if colored:
         there = left >= 3
@@ -97,19 +101,22 @@ def _vertices(
 
 def _faces(
     values: Float[np.ndarray, " _"], rows: Int[np.ndarray, " faces"], reading: Reading
-) -> tuple[Int[np.ndarray, " faces"], Int[np.ndarray, " corners"], Float[np.ndarray, "faces 3"] | None]:
-    """Corners of each face, and the colours behind them."""
+) -> tuple[Int[np.ndarray, " faces"], Float[np.ndarray, " corners"], Float[np.ndarray, "faces 3"] | None]:
+    """What names the corners of each face, and the colours behind them."""
     first = np.cumsum(rows) - rows
-    counts = values[first].astype(np.int64)
-    if (wrong := np.flatnonzero((counts < 0) | (counts + 1 > rows))).size:
+    told = values[first]
+    if (wrong := np.flatnonzero(~((told >= 0) & (told + 1 <= rows)))).size:
         row = int(wrong[0])
-        raise reading.broken(f"face {row} has {rows[row] - 1} numbers, its first says {counts[row]}")
+        raise reading.broken(f"face {row} has {rows[row] - 1} numbers, its first says {told[row]:.10g}")
+    counts = told.astype(np.int64)
     inside = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
-    corners = values[np.repeat(first + 1, counts) + inside].astype(np.int64)
+    corners = values[np.repeat(first + 1, counts) + inside]
     left = rows - counts - 1
     colored = (left == 3) | (left == 4)
     if (left == 1).any():
         reading.note("colours of faces by number in a map are not used")
+    if ((left == 2) | (left > 4)).any():
+        reading.note("what stands behind the corners of some faces is no colour; left out")
     if not colored.any():
         return counts, corners, None
     found = np.full((len(rows), 3), np.nan)

@@ -1,6 +1,5 @@
 """PLY, text and binary: any header, any mixture of elements and of lengths of lists."""
 
-import codecs
 import re
 
 import numpy as np
@@ -10,7 +9,7 @@ from genstruct.data.meshes.parts import PLAIN, Layer, Part, Polygons, Wear, part
 from genstruct.data.meshes.ply_body import Column, Rows, read_rows
 from genstruct.data.meshes.ply_header import Header, read_header
 from genstruct.data.meshes.reading import Reading
-from genstruct.data.meshes.text import plain_text
+from genstruct.data.meshes.text import encoding_of, plain_text
 
 _COLORS = (
     ("red", "green", "blue"),
@@ -30,7 +29,7 @@ def read_ply(data: bytes, reading: Reading) -> list[Part]:
     Raises:
         DataError: A header or a body that does not fit, or corners that are not there.
     """
-    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):  # as a text editor may save it
+    if encoding_of(data) not in (None, "utf-8"):  # as a text editor may save it
         data = plain_text(data)
     header = read_header(data, reading)
     elements = read_rows(data, header, reading)
@@ -47,7 +46,7 @@ def read_ply(data: bytes, reading: Reading) -> list[Part]:
         parts.append(_faces(rows, header, points, colors, places, reading))
     if (rows := elements.get("tristrips")) is not None:
         counts, corners = _strips(_corner_list(rows, "tristrips", reading))
-        where = _checked(corners, len(points), "strip", reading)
+        where = reading.corners(corners, len(points), "strip")
         wears, _ = _wears(None, header, places is not None, reading)
         given = Polygons(counts, where, _picked(places, where), _picked(colors, where))
         parts.append(part_of(reading, points, given, wears))
@@ -79,7 +78,7 @@ def _faces(
     """The polygons of the element "face", with what they and their corners wear."""
     column = _corner_list(rows, "face", reading)
     counts = column.lengths
-    where = _checked(column.values.astype(np.int64), len(points), "face", reading)
+    where = reading.corners(column.values, len(points), "face")
     uv = _face_places(rows, counts)
     uv = _picked(places, where) if uv is None else uv
     worn = _picked(colors, where)
@@ -102,13 +101,6 @@ def _corner_list(rows: Rows, element: str, reading: Reading) -> Column:
     if not whole:
         raise reading.broken(f"its element {element!r} has no list of vertex_indices")
     return lists[whole[0]]
-
-
-def _checked(corners: Int[np.ndarray, " _"], points: int, what: str, reading: Reading) -> Int[np.ndarray, " _"]:
-    wrong = (corners < 0) | (corners >= points)
-    if wrong.any():
-        raise reading.broken(f"a {what} names vertex {corners[wrong][0]} of {points}, counted from 0")
-    return corners
 
 
 def _strips(column: Column) -> tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"]]:

@@ -73,9 +73,8 @@ def read_header(data: bytes, reading: Reading) -> Header:
     found = re.search(rb"(?:\r|\n)[ \t]*end_header[ \t]*", data[: start + _LONGEST])
     if found is None:
         raise reading.broken("its header has no end")
-    size = found.end() + (len(ending) if data[found.end() : found.end() + len(ending)] == ending else 0)
-    if size == found.end() and data[size : size + 1] in (b"\n", b"\r"):
-        size += 1
+    endings = (b"\r", b"\n") if ending == b"\r" else (b"\r\n", b"\n", b"\r")  # a body may begin with any byte
+    size = found.end() + next((len(one) for one in endings if data.startswith(one, found.end())), 0)
     parser = _Parser(reading)
     for line in re.split(rb"\r\n|\r|\n", data[start + begin.end() : found.start()]):
         parser.line(decoded(line).strip())
@@ -90,16 +89,16 @@ class _Parser:
         self._pictures: list[str] = []
 
     def line(self, line: str) -> None:
-        word, _, rest = line.partition(" ")
-        words = rest.split()
+        word, _, rest = line.replace("\t", " ").partition(" ")
+        words, word = rest.split(), word.lower()
         try:
             if word == "format":
-                self._order = _ORDERS[words[0]]
+                self._order = _ORDERS[words[0].lower()]
             elif word == "comment":
                 if found := re.match(r"\s*texturefile\b[:=]?\s*(.+)", rest, re.IGNORECASE):
                     self._pictures.append(found[1].strip())
             elif word == "element":
-                self._elements.append(Element(" ".join(words[:-1]), _count(words[-1]), []))
+                self._elements.append(Element(" ".join(words[:-1]).lower(), _count(words[-1]), []))
             elif word == "property":
                 self._elements[-1].properties.append(self._property(words))
             elif word not in ("", "obj_info"):
@@ -110,7 +109,7 @@ class _Parser:
     def _property(self, words: list[str]) -> Property:
         if self._order is None:
             raise self._reading.broken("its header has no line 'format' before the properties")
-        if words[0] == "list":
+        if words[0].lower() == "list":
             length, kind = _kind(words[1], self._order), _kind(words[2], self._order)
             return Property(words[3].lower(), kind, length)
         return Property(words[1].lower(), _kind(words[0], self._order))

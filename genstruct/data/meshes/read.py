@@ -92,8 +92,8 @@ def read_mesh_file(
     path = Path(path)
     _check_file(path, most_bytes)
     reading = Reading(path, largest_texture, most_faces, most_bytes)
-    mesh = _mesh(path, _joined(_parts(reading), largest_texture), up, fit)
-    return MeshFile(mesh, reading.notes, reading.problems)
+    surface = _joined(_parts(reading), largest_texture)
+    return MeshFile(_mesh(reading, surface, up, fit), reading.notes, reading.problems)
 
 
 @dataclass(frozen=True)
@@ -106,13 +106,13 @@ class _Surface:
     texture: np.ndarray
 
 
-def _mesh(path: Path, surface: _Surface, up: Up, fit: bool) -> Mesh:
+def _mesh(reading: Reading, surface: _Surface, up: Up, fit: bool) -> Mesh:
     centered, radius = _centered(surface.places)
     if not _has_area(centered, surface.faces):
-        raise DataError(f"{path} has no triangle with an area (points and lines are not drawn); give a surface mesh")
+        raise _without_surface(reading)
     places = centered / radius if fit else surface.places
     if np.abs(places).max() > np.finfo(np.float32).max:
-        raise DataError(f"{path} has coordinates beyond the range of float32; fit it, or scale it down")
+        raise DataError(f"{reading.path} has coordinates beyond the range of float32; fit it, or scale it down")
     vertices, corners = _welded(places.astype(np.float32), surface.faces)
     flat = (corners == np.roll(corners, 1, 1)).any(1)
     faces, uv = corners[~flat], surface.uv[~flat]
@@ -126,6 +126,14 @@ def _mesh(path: Path, surface: _Surface, up: Up, fit: bool) -> Mesh:
         torch.from_numpy(uv_faces.reshape(-1, 3)),
         torch.from_numpy(surface.texture.copy()).permute(2, 0, 1)[None].float() / 255,
     )
+
+
+def _without_surface(reading: Reading) -> DataError:
+    """The error for a file without any; what was lost on the way may be why."""
+    why = "points and lines are not drawn"
+    if reading.problems:
+        why = reading.problems[0].removeprefix(f"{reading.path}: ")
+    return DataError(f"{reading.path} has no triangle with an area ({why}); give a surface mesh")
 
 
 def _centered(places: Float64) -> tuple[Float64, float]:
@@ -169,8 +177,14 @@ def _parts(reading: Reading) -> list[Part]:
     except MemoryError as error:
         raise DataError(f"{path} does not fit into the memory there is; simplify the mesh") from error
     except Exception as error:  # a broken file has what no reader thought of
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
-        raise reading.broken(reason) from error
+        raise reading.broken(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"an entry of it has no {error}"
+    lines = str(error).strip().splitlines()
+    return lines[0][:200] if lines else type(error).__name__
 
 
 def _joined(parts: list[Part], largest_texture: int) -> _Surface:

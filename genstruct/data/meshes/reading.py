@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from PIL import Image
 
 from genstruct.data.meshes.names import find_beside, shown
@@ -58,6 +58,19 @@ class Reading:
         """Raises `DataError` where a corner of a face is no place."""
         if not np.isfinite(places).all():
             raise DataError(f"{self.path} has vertices that are NaN or infinite; repair it, or export it again")
+
+    def corners(self, given: np.ndarray, points: int, what: str) -> Int[np.ndarray, " _"]:
+        """Numbers of points, from 0, that a face or the like names.
+
+        Raises:
+            DataError: One is no whole number, or of a point that is not there.
+        """
+        fits = (given >= 0) & (given < points)
+        if given.dtype.kind == "f":
+            fits &= given == np.rint(given)
+        if not fits.all():
+            raise self.broken(f"a {what} names vertex {given[~fits][0]:.10g} of {points}, counted from 0")
+        return given.astype(np.int64)
 
     def beside(self, name: str) -> bytes | None:
         """The contents of a file that the mesh names, or None without it."""

@@ -11,6 +11,10 @@ from genstruct.data.meshes.text import BadTokenError, numbers, plain_text
 
 _TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 _HEADER = 84
+_UNKNOWN = (0, 0xFFFFFFFF)
+"""Numbers of triangles that stand in files whose writer did not come back to the header."""
+_NAME = re.compile(rb"\b(?:end)?solid\b[^\n]*?(?=\bfacet\b|\b(?:end)?solid\b|$)", re.IGNORECASE | re.MULTILINE)
+"""Of a solid, up to the line's end: it may hold any words, "vertex" among them."""
 
 
 def read_stl(data: bytes, reading: Reading) -> list[Part]:
@@ -21,7 +25,7 @@ def read_stl(data: bytes, reading: Reading) -> list[Part]:
     """
     if _is_binary(data):
         return _binary(data, reading)
-    text = plain_text(data)
+    text = _NAME.sub(b"", plain_text(data))
     found = re.findall(rb"\bvertex\s+(\S+)\s+(\S+)\s+(\S+)|\b(endloop)\b", text, re.IGNORECASE)
     loops = np.array([bool(row[3]) for row in found], bool)
     try:
@@ -43,11 +47,16 @@ def _is_binary(data: bytes) -> bool:
     if len(data) == _HEADER + _TRIANGLE.itemsize * int.from_bytes(data[80:84], "little"):
         return True
     start = plain_text(data[:2000]).lower()
-    return not (start.lstrip().startswith(b"solid") and (b"facet" in start or b"endsolid" in start))
+    if start.lstrip().startswith(b"solid"):
+        return b"facet" not in start and b"endsolid" not in start
+    return re.search(rb"\bfacet\s+normal\s", start) is None
 
 
 def _binary(data: bytes, reading: Reading) -> list[Part]:
     told, there = int.from_bytes(data[80:84], "little"), (len(data) - _HEADER) // _TRIANGLE.itemsize
+    if there and told in _UNKNOWN:
+        reading.note(f"its header does not tell how many triangles there are; all {there} are read")
+        told = there
     if told > there:
         raise reading.broken(f"it ends after {there} of {told} triangles")
     if told < there:

@@ -28,12 +28,28 @@ class BadTokenError(ValueError):
 
 def plain_text(data: bytes) -> bytes:
     """The same in one byte a letter or UTF-8, with "\\n" at the end of every line, and blanks for stray controls."""
-    for mark, encoding in _MARKS.items():
-        if data.startswith(mark):
-            data = data[3:] if encoding == "utf-8" else data.decode(encoding, "replace").encode()
-            break
+    encoding = encoding_of(data)
+    if encoding == "utf-8":
+        data = data[3:]
+    elif encoding is not None:
+        data = data.decode(encoding, "replace").encode()
     data = data.replace(b"\r\n", b"\n").translate(_NO_BLANKS)
     return data if data.endswith(b"\n") else data + b"\n"
+
+
+def encoding_of(data: bytes) -> str | None:
+    """What the mark at the start says, or zeros that come with every other letter of wide ones; None for neither.
+
+    Read by single bytes, the numbers of a wide text would fall apart into their digits.
+    """
+    for mark, encoding in _MARKS.items():
+        if data.startswith(mark):
+            return encoding
+    start = data[:128]
+    even, odd = start[::2].count(0), start[1::2].count(0)
+    if max(even, odd) <= len(start) / 4 or min(even, odd):
+        return None
+    return "utf-16-le" if odd else "utf-16-be"
 
 
 def decoded(text: bytes) -> str:

@@ -97,6 +97,32 @@ def test_damage_is_one_line_that_names_it(tmp_path, change, said):
     assert said in str(caught.value) and "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tree, part: tree["accessors"][0].pop("count"), "an entry of it has no 'count'"),
+        (lambda tree, part: tree["accessors"][0].update(type="VEC2"), "a POSITION of 2 numbers a corner"),
+        (lambda tree, part: tree["accessors"][0].update(type="VEC9"), "accessors[0] is a VEC9 of 5126"),
+        (lambda tree, part: tree["accessors"][0].update(componentType=5124), "accessors[0] is a VEC3 of 5124"),
+        (lambda tree, part: part["attributes"].update(COLOR_0=2), "a COLOR_0 of 1 numbers a corner"),
+        (
+            lambda tree, part: part.update(targets=[{"POSITION": 2}]),
+            "a morph target has 4 POSITION for 4, or of another",
+        ),
+        (lambda tree, part: tree["scenes"][0].update(nodes=[]), "(none of its 1 meshes is in the scene)"),
+    ],
+)
+def test_entries_that_do_not_fit_are_one_line_that_names_them(tmp_path, change, said):
+    g = Gltf()
+    part = g.mesh()
+    g.accessor([0.5, 0.5, 0.5, 0.5])
+    g.tree["meshes"][0]["weights"] = [1.0]
+    change(g.tree, part)
+    with pytest.raises(DataError) as caught:
+        read(g.glb(tmp_path))
+    assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
 def test_a_file_of_version_one_and_buffers_that_are_not_there_or_cut_are_named(tmp_path):
     (tmp_path / "mesh.gltf").write_text(json.dumps({"asset": {"version": "1.0"}, "meshes": {"m": {"primitives": []}}}))
     with pytest.raises(DataError, match=r"is glTF 1\.0, only 2\.0 is read"):
@@ -456,6 +482,33 @@ def test_pictures_go_on_beyond_their_border_as_samplers_say(tmp_path, across, do
         v = inside(low + (1 - place[1] / 2) * (high - low), down)
         if min(abs(u % 0.5), abs(v % 0.5), 0.5 - u % 0.5, 0.5 - v % 0.5) > 0.06:
             assert near(seen.color(*place), pixels[int(v * 16), int(u * 16)], 4), (place, u, v)
+
+
+def test_triangles_that_reach_far_beyond_a_picture_take_no_memory(tmp_path):
+    g = Gltf()
+    uv = np.array(UV) * 1e7
+    g.textured(uv=uv, sampler={"wrapS": CLAMP, "wrapT": CLAMP}, faces=TWO * 200, COLOR_0=np.eye(4, 3))
+    assert np.prod(read(g.glb(tmp_path), largest_texture=256).file.mesh.texture.shape[2:]) < 2 * 256**2
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda tree: tree.update(images=[{"mimeType": "image/png"}]), "'images[0]' has no contents"),
+        (lambda tree: tree.update(images=[{"bufferView": 99}]), "'images[0]' is lost: it names bufferViews[99]"),
+        (lambda tree: tree.update(images=[{"uri": "data:image/png;base64,AAAA"}]), "'images[0]' is lost"),
+        (lambda tree: tree["materials"][0]["pbrMetallicRoughness"].update(baseColorFactor=[1, float("nan"), 1, 1]),
+         "a colour of its materials is none"),
+        (lambda tree: tree["materials"][0]["pbrMetallicRoughness"].update(baseColorFactor=[1]), "is none ([1])"),
+    ],
+)  # fmt: skip
+def test_damage_to_pictures_and_colors_is_told_and_the_shape_is_drawn(tmp_path, change, said):
+    g = Gltf()
+    g.textured()
+    change(g.tree)
+    seen = read(g.glb(tmp_path))
+    assert seen.area == 4 and len(seen.file.problems) == 1 and said in seen.file.problems[0]
+    assert seen.quarters() in ([WHITE] * 4, FOUR)
 
 
 def test_colors_of_corners_and_factors_multiply_the_picture_in_linear_light(tmp_path):

@@ -26,6 +26,7 @@ PLAIN = "v 0 0 0\nv 2 0 0\nv 2 2 0\nv 0 2 0\n"
         PLAIN + "f 1 2 \\\n 3 \\\n4\n",
         PLAIN.replace("2 2 0", "2 \\\r\n2 0") + "f 1 2 3 4\n",
         "# C:\\models\\\n" + PLAIN + "f 1 2 3 4\n",
+        PLAIN.replace("2 2 0\n", "2 2 0 # C:\\models\\\n") + "f 1 2 \\\n3 4 # of D:\\ \n",
         "# f 1 2 9\n#v 7 7 7\n" + PLAIN.replace("0\n", "0 # a corner\n") + "f 1 2 3 4\n# mtllib lost.mtl\n",
         PLAIN + "\n\n  \n\t\ns off\ng a b\no thing\nf 1 2 3 4\n\n",
         PLAIN + "fo 1 2 3 4\n",
@@ -51,6 +52,13 @@ def test_any_writing_of_a_square(tmp_path, text):
 @pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig"])
 def test_other_encodings_with_a_mark_are_read(tmp_path, encoding):
     assert read(obj(tmp_path, "# Größe\n" + PLAIN + "f 1 2 3 4\n", encoding=encoding)).area == pytest.approx(4)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("text", ["", "# Größe\n"])
+def test_wide_letters_without_a_mark_keep_their_numbers_whole(tmp_path, encoding, text):
+    seen = read(obj(tmp_path, text + PLAIN.replace("2", "20") + "f 1 2 3 4\n", encoding=encoding))
+    assert seen.area == pytest.approx(400) and seen.span() == [0, 20] and seen.remarks == []
 
 
 def test_some_corners_behind_tabs_keep_their_numbers(tmp_path):
@@ -146,7 +154,10 @@ def test_colors_of_corners_multiply_materials_and_pictures(tmp_path):
         ("v 0 0\n" + PLAIN + "f 1 2 3\n", "line 1 holds 2 of 3 coordinates"),
         ("v 0,5 0 0\n" + PLAIN + "f 1 2 3\n", "line 1: '0,5' is no number"),
         ("# two\r\n\r\nv 0 0 zero\r\nf 1 1 1\r\n", "line 3: 'zero' is no number"),
-        (PLAIN, "no triangle with an area"),
+        (PLAIN, "no triangle with an area (points and lines are not drawn)"),
+        (PLAIN + "surf 0 1 0 1 1 2 3\n", "no triangle with an area (what 'surf' in line 5 stands for is not read"),
+        ("ply\nformat ascii 1.0\n", "no triangle with an area (line 1 begins with 'ply', which is no statement"),
+        (PLAIN.upper() + "F 1 2 3\n", "no triangle with an area (line 1 begins with 'V', which is no statement"),
     ],
 )
 def test_slips_are_named_with_their_line(tmp_path, text, said):
@@ -269,6 +280,21 @@ def test_names_of_materials_are_found(tmp_path, line):
     assert seen.color(1, 0.5) == GREEN and seen.remarks == []
 
 
+@pytest.mark.parametrize("name", ["None", "none", "NULL", "(null)"])
+def test_a_material_may_be_called_as_if_there_were_none(tmp_path, name):
+    text = PLAIN + f"usemtl {name}\nf 1 2 3 4\n"
+    seen = read(obj(tmp_path, text, f"newmtl red\nKd 1 0 0\nnewmtl {name}\nKd 0 1 0\n"))
+    assert seen.color(1, 0.5) == GREEN and seen.remarks == []
+    seen = read(obj(tmp_path, text, "newmtl red\nKd 1 0 0\nnewmtl blue\nKd 0 0 1\n"))
+    assert seen.color(1, 0.5) == GRAY and seen.remarks == []
+
+
+@pytest.mark.parametrize("line", ["newmtl a # the roof", "newmtl\ta  # Kd 0 1 0", 'newmtl "a"', "newmtl A"])
+def test_materials_are_found_under_any_writing_of_their_name(tmp_path, line):
+    seen = read(obj(tmp_path, PLAIN + "usemtl a\nf 1 2 3 4\n", f"newmtl b\nKd 1 0 0\n{line}\nKd 0 1 0\n"))
+    assert seen.color(1, 0.5) == GREEN and seen.remarks == []
+
+
 @pytest.mark.parametrize(
     ("kd", "color"),
     [
@@ -298,6 +324,7 @@ def test_colors_of_materials_are_drawn_as_they_are(tmp_path, kd, color):
         ("\tmap_Kd\tpaint.png  ", "paint.png"),
         ("map_Kd -s 1 1 1 paint.png", "paint.png"),
         ("map_Kd -o 0 0 0 -s 1 1 1 -t 0 0 0 -mm 0 1 -bm 1 -blendu on -cc off -texres 64 paint.png", "paint.png"),
+        ("map_Kd -texres 512 512 -mm 0 1 paint.png", "paint.png"),
         ("map_Kd -imfchan m -type sphere -boost 2 body paint.png", "body paint.png"),
         ("map_Kd -o 0.0 -s 1 2 paint.png", None),
         ('map_Kd "body paint.png"', "body paint.png"),

@@ -45,6 +45,22 @@ def test_off_in_all_its_forms(tmp_path, text, color):
     assert near(seen.color(1, 0.5), color)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("OFF 4 1 0\n" + "".join(f"{x} {y} 0 0 0 -1\n" for x, y, _ in SQUARE) + "4 0 1 2 3\n", "is no colour"),
+        (OFF.replace("3\n", "3 0 0 1 0 1 1 0 1\n"), "behind the corners of some faces is no colour"),
+        (OFF.replace("3\n", "3 5\n"), "by number in a map are not used"),
+        (OFF + "3 0 1 2\n4 0 1 2 3\n", "2 lines behind its last face are not read"),
+    ],
+)
+def test_what_is_not_used_of_off_is_told(tmp_path, text, said):
+    (tmp_path / "mesh.off").write_text(text)
+    seen = read(tmp_path / "mesh.off")
+    assert seen.area == pytest.approx(4) and near(seen.color(1, 0.5), GRAY)
+    assert len(seen.file.notes) == 1 and said in seen.file.notes[0] and not seen.file.problems
+
+
 def test_off_polygons_of_all_sizes_with_and_without_colors(tmp_path):
     text = "OFF\n7 3 0\n0 0 0\n2 0 0\n2 2 0\n0 2 0\n4 0 0\n4 2 0\n3 1 0\n"
     text += "4 0 1 2 3 255 0 0\n5 1 4 6 5 2\n2 0 1\n"
@@ -67,6 +83,10 @@ def test_off_polygons_of_all_sizes_with_and_without_colors(tmp_path):
         (OFF.replace("4 0 1 2 3", "5 0 1 2 3"), "face 0 has 4 numbers, its first says 5"),
         (OFF.replace("4 0 1 2 3", "4 0 1 2 9"), "a face names vertex 9 of 4"),
         (OFF.replace("4 0 1 2 3", "4 0 1 2 -1"), "a face names vertex -1 of 4"),
+        (OFF.replace("4 0 1 2 3", "4 0 1 2 nan"), "a face names vertex nan of 4"),
+        (OFF.replace("4 0 1 2 3", "4 0 1 1.5 3"), "a face names vertex 1.5 of 4"),
+        (OFF.replace("4 0 1 2 3", "nan 0 1 2 3"), "its first says nan"),
+        (OFF.replace("4 1 0", "inf 1 0"), "for inf vertices and 1 faces"),
         (OFF.replace("2 2 0\n", "2 2\n"), "a vertex has 2 of 3 coordinates"),
         (OFF.replace("2 2 0\n", "2 nan 0\n"), "NaN or infinite"),
     ],
@@ -102,6 +122,11 @@ def facet(first, second):
         binary_stl("Größe in Zoll".encode("latin-1")),
         (b"solid\nfacet normal 0 0 1\nouter loop\nvertex 0 0 0\nvertex 2 0 0\nvertex 2 2 0\nvertex 0 2 0\nendloop\n"
          b"endfacet\nendsolid\n"),
+        ("solid vertex group 7 facets\n" + facet(0, 8) + "endsolid vertex group 7 facets\n").encode(),
+        ("# made by hand\nsolid\n" + facet(0, 8) + "endsolid\n").encode(),
+        (facet(0, 8) + "endsolid\n").encode(),
+        ("solid x\n" + facet(0, 8) + "endsolid\n").encode("utf-16-le"),
+        ("solid a " + facet(0, 8) + "endsolid").replace("\n", " ").encode(),
         ("solid a\n" + facet(0, 2) + "endsolid a\nSOLID b\n" + facet(4, 10).upper() + "ENDSOLID b\n").encode(),
         ("\ufeffsolid größe\r\n" + facet(0, 8).replace("\n", "\r\n") + "endsolid\r\n").encode(),
         ("solid x\n" + facet(0, 8).replace("vertex", "vertex\t") + "endsolid\n").encode("utf-16"),
@@ -133,6 +158,7 @@ def test_colors_of_triangles_in_stl(tmp_path, header, attributes, colors):
         (b"", "neither text with facets nor binary"),
         (b"solid nothing\nendsolid\n", "neither text with facets nor binary"),
         (binary_stl()[:-20], "it ends after 1 of 2 triangles"),
+        (binary_stl(told=0)[:84], "no triangle with an area"),
         (binary_stl(told=4000000000), "it ends after 2 of 4000000000 triangles"),
         (b"solid\n" + facet(0, 2).replace(" 0 0", " 0 o").encode() + b"endsolid\n", "'o' is no number"),
         (binary_stl().replace(struct.pack("<f", 2), struct.pack("<f", float("nan"))), "NaN or infinite"),
@@ -143,6 +169,13 @@ def test_slips_in_stl_are_named(tmp_path, content, said):
     with pytest.raises(DataError) as caught:
         read(tmp_path / "mesh.stl")
     assert said in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("told", [0, 0xFFFFFFFF])
+def test_a_header_may_leave_open_how_many_triangles_there_are(tmp_path, told):
+    (tmp_path / "mesh.stl").write_bytes(binary_stl(told=told))
+    seen = read(tmp_path / "mesh.stl")
+    assert seen.area == pytest.approx(4) and "all 2 are read" in seen.file.notes[0] and not seen.file.problems
 
 
 def test_what_a_stl_leaves_over_is_told(tmp_path):

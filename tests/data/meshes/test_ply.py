@@ -231,7 +231,10 @@ BODY = "element face 1\nproperty list uchar int vertex_indices\nend_header\n0 0 
             TEXT + BODY[BODY.index("end") :].replace("end", "element face 1\nproperty int a\nend")[:-9] + "4\n",
             "no list of",
         ),
-        (TEXT + "end_header\n0 0 0\n2 0 0\n2 2 0\n0 2 0\n", "no triangle with an area"),
+        ((TEXT + BODY).replace("4 0 1 2 3", "4 0 1 2.5 3"), "a face names vertex 2.5 of 4"),
+        ((TEXT + BODY).replace("4 0 1 2 3", "4 0 1 nan 3"), "a face names vertex nan of 4"),
+        (TEXT + "end_header\n0 0 0\n2 0 0\n2 2 0\n0 2 0\n", "no triangle with an area (points and lines"),
+        ((TEXT + BODY).replace("face", "range_grid"), "no triangle with an area (its 1 x 'range_grid' are not read"),
     ],
 )
 def test_slips_are_named(tmp_path, content, said):
@@ -242,11 +245,32 @@ def test_slips_are_named(tmp_path, content, said):
 
 
 def test_a_file_may_begin_with_a_mark_or_be_of_wide_letters_and_go_on_behind_its_end(tmp_path):
-    for encoding in ("utf-8-sig", "utf-16"):
+    for encoding in ("utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"):
         (tmp_path / "mesh.ply").write_bytes((TEXT + BODY).encode(encoding))
         assert read(tmp_path / "mesh.ply").area == pytest.approx(4)
     (tmp_path / "mesh.ply").write_text(TEXT + BODY + "7 7\n")
     assert "2 numbers behind its last element" in read(tmp_path / "mesh.ply").file.notes[0]
+
+
+@pytest.mark.parametrize("kind", ORDERS)
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda head: head.replace(" ", "\t"),
+        lambda head: head.replace("element", "ELEMENT").replace("property", "Property").replace("list", "LIST"),
+        lambda head: head.replace("vertex 4", "Vertex 4").replace("face", "FACE"),
+        lambda head: head.replace("\n", "\r\n").replace("ply\r", "ply"),
+        lambda head: head.replace("\n", "\r\n").replace("end_header\r", "end_header"),
+        lambda head: head.replace("\n", "\r")[:-1] + "\n",
+        lambda head: head.replace("\n", " \n"),
+    ],
+)
+def test_headers_in_any_writing(tmp_path, kind, change):
+    path = ply(tmp_path, [("vertex", PLACE, SQUARE), ("face", [CORNERS], [[[0, 1, 2, 3]]])], kind)
+    head, end, body = path.read_bytes().partition(b"end_header\n")
+    path.write_bytes(change((head + end).decode()).encode() + body)
+    seen = read(path)
+    assert seen.area == pytest.approx(4) and seen.span() == [0, 2] and seen.remarks == []
 
 
 @pytest.mark.parametrize("kind", ["binary_little_endian", "binary_big_endian"])
