@@ -89,3 +89,13 @@ class GridConfig:
     """Multiple of the azimuths once the shape is known."""
     last_steps: NonNegativeInt = 25
     """Steps of the last mean field."""
+
+
+@settings
+class InterventionConfig:
+    """How images are turned to find out which others look like that."""
+
+    degrees: tuple[Annotated[float, Field(gt=0, le=45)], ...] = (10.0, 20.0)
+    """Turns to both sides."""
+    claims: PositiveInt = 6
+    """Edges that each image claims for each turn, and without a turn."""

@@ -15,13 +15,12 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import torch
-from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.viewpoint.appearance import Appearance, appearance
 from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, PriorConfig
 from genstruct.viewpoint.crops import ObjectCrops
-from genstruct.viewpoint.descriptors import describe
+from genstruct.viewpoint.descriptors import describe_both
 from genstruct.viewpoint.em import Fit, Images, OnRound, Problem, expect, fit_start, refit
 from genstruct.viewpoint.graph import Category
 from genstruct.viewpoint.neighbors import default_count, find_neighbors
@@ -34,7 +33,7 @@ CHUNK = 500
 
 def prepare(crops: ObjectCrops, prior: PriorConfig, grid: GridConfig, fit: FitConfig) -> Problem:
     """What all fits of these crops have in common: their maps, their neighbours, and the cameras' orbit."""
-    plain, mirrored = described(crops), described(flipped(crops))
+    plain, mirrored = describe_both(crops.images, crops.masks)
     near = find_neighbors(plain, plain, mirrored, default_count(len(crops)), own=True)
     return Problem(Images(maps(crops)), near, orbit(prior, grid), fit)
 
@@ -106,17 +105,6 @@ def unpack_fit(tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Fit:
 def _shares(half: Tensor) -> Tensor:
     full = half.float()
     return full / full.sum(1, keepdim=True)
-
-
-def flipped(crops: ObjectCrops) -> ObjectCrops:
-    """Mirror images."""
-    return ObjectCrops(crops.images.flip(-1), crops.masks.flip(-1), crops.squares)
-
-
-def described(crops: ObjectCrops) -> Float[Tensor, "images features"]:
-    """Descriptors, in pieces."""
-    pieces = zip(crops.images.split(CHUNK), crops.masks.split(CHUNK), strict=True)
-    return torch.cat([describe(*piece) for piece in pieces])
 
 
 def maps(crops: ObjectCrops) -> Appearance:

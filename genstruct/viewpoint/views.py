@@ -50,6 +50,13 @@ class ViewGrid:
         """Views from azimuth 0 to pi: the others are mirror images of these where the object is symmetric."""
         return torch.arange((self.azimuths // 2 + 1) * self.elevations)
 
+    def nearest(self, azimuth: Float[Tensor, " images"], elevation: Float[Tensor, " images"]) -> Int[Tensor, " images"]:
+        """The view of the grid beside each given one, radians."""
+        around = (azimuth * (self.azimuths / math.tau)).round().long() % self.azimuths
+        share = (elevation - self.lowest) / (self.highest - self.lowest)
+        up = (share * (self.elevations - 1)).round().long().clamp(0, self.elevations - 1)
+        return around * self.elevations + up
+
     def smooth(
         self, q: Float[Tensor, "images views"], sigma: float = math.radians(12)
     ) -> Float[Tensor, "images views"]:

@@ -1,7 +1,5 @@
 """The template is symmetric, fills its crops, and its interventions show what a camera would see."""
 
-import math
-
 import pytest
 import torch
 
@@ -9,9 +7,8 @@ from genstruct.geometry.mesh import Mesh
 from genstruct.geometry.surfaces import octahedral_sphere
 from genstruct.render.render import render
 from genstruct.viewpoint.appearance import appearance
-from genstruct.viewpoint.crops import MARGIN, ObjectCrops, mask_box
+from genstruct.viewpoint.crops import MARGIN, mask_box
 from genstruct.viewpoint.descriptors import describe
-from genstruct.viewpoint.interventions import mesh_fields, turned
 from genstruct.viewpoint.template import Template, boxed_camera, whole_circle
 from genstruct.viewpoint.views import ViewGrid
 
@@ -67,24 +64,6 @@ def painted():
     texture = torch.stack([x.sin(), y.cos(), (x + y).sin()])[None] * 0.4 + 0.5
     vertices = sphere.vertices * torch.tensor([0.25, 0.2, 0.5])
     return Mesh(vertices, sphere.faces, sphere.uv, sphere.uv_faces, texture)
-
-
-@pytest.mark.parametrize("bins", [1, -1])
-def test_a_turned_picture_of_a_mesh_is_its_picture_from_there(bins):
-    mesh, grid = painted(), ViewGrid(36, 0.1, 0.4, 2)
-    view = torch.tensor([8, 20, 33, 50])
-    camera = boxed_camera(mesh, grid.azimuth, grid.elevation, 2.6, 64)
-    seen = render(mesh, camera[view], (64, 64), samples=2)
-    fields = mesh_fields(mesh, grid, bins, 2.6, 64)
-    assert fields.turn == pytest.approx(bins * math.radians(10))
-    made = turned(ObjectCrops(seen.color, seen.alpha, torch.zeros(4, 3)), fields, view)
-    there = boxed_camera(mesh, grid.azimuth + fields.turn, grid.elevation, 2.6, 64)[view]
-    wanted = render(mesh, there, (64, 64), samples=2)
-    both = (made.masks * wanted.alpha) > 0.95
-    assert (made.masks - wanted.alpha).abs().mean() < 0.02
-    apart = ((made.images - wanted.color).abs() * both).sum() / (3 * both.sum())
-    still = ((seen.color - wanted.color).abs() * both).sum() / (3 * both.sum())
-    assert apart < 0.015 < 2 * apart + still and apart < still / 4
 
 
 def test_descriptors_and_maps_do_not_know_brightness_but_know_the_side(template):

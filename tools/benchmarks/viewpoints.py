@@ -15,15 +15,14 @@ from genstruct.geometry.camera import Camera
 from genstruct.metrics.viewpoint import ViewScores, score_views
 from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, PriorConfig
 from genstruct.viewpoint.crops import ObjectCrops, crop_object
-from genstruct.viewpoint.edges import Edges, agreement, find_edges
+from genstruct.viewpoint.edges import Edges, agreement
 from genstruct.viewpoint.em import Fit
-from genstruct.viewpoint.fitting import described, finish, flipped, grow, prepare, start
-from genstruct.viewpoint.interventions import mesh_fields, turned
+from genstruct.viewpoint.fitting import category, finish, grow, prepare, start
+from genstruct.viewpoint.hypotheses import shape_hypothesis
+from genstruct.viewpoint.interventions import intervene
 from genstruct.viewpoint.nodes import components
 
 SIZE = 64
-EDGES = 6  # of each image and turn
-BINS = (1, -1, 2, -2)
 BEST, SURE = 10, 0.75
 
 Row = tuple[str, ViewScores, dict[str, float]]
@@ -32,7 +31,6 @@ Row = tuple[str, ViewScores, dict[str, float]]
 def study(data: Path, masks: Path, seed: int, shapes: int, limit: int | None = None) -> Iterator[Row]:
     """Rows of one start: a name, scores of all or of the surest images, and further figures."""
     crops, azimuth, true = read(data, masks, limit)
-    plain = described(crops), described(flipped(crops))
     grid, prior = GridConfig(), PriorConfig()
     problem = prepare(crops, prior, grid, FitConfig())
     fit = start(problem, prior, seed)
@@ -41,8 +39,9 @@ def study(data: Path, masks: Path, seed: int, shapes: int, limit: int | None = N
     fit = grow(problem, fit, GrowConfig(shapes=shapes), seed)
     last = finish(problem, fit, grid)
     yield "several shapes", scored(last, true), {"shapes": float(len(last.templates))}
-    found, _ = last.orbit.grid.mean_view(last.q)
-    edges = intervened(crops, plain, fit, found)
+    found, elevation = last.orbit.grid.mean_view(last.q)
+    hypothesis = shape_hypothesis(category(last), found, elevation, last.shares.argmax(1))
+    edges = intervene(crops, hypothesis, found)
     confidence = agreement(edges, len(crops))
     sure = confidence >= confidence.quantile(1 - SURE)
     yield f"surest {sure.float().mean():.0%}", scored(last, true, sure), edge_figures(edges, azimuth)
@@ -72,21 +71,6 @@ def scored(fit: Fit, true: Tensor, only: Bool[Tensor, " images"] | None = None) 
     if only is None:
         return scores
     return ViewScores(scores.degrees[only[1::2]], scores.gauge, scores.mirrored)
-
-
-def intervened(crops: ObjectCrops, plain: tuple[Tensor, Tensor], fit: Fit, azimuth: Float[Tensor, " images"]) -> Edges:
-    """Edges by turning each image with the shape that it has."""
-    view, shape = fit.q.argmax(1), fit.shares.argmax(1)
-    there = {}
-    for bins in BINS:
-        fields = [mesh_fields(t.mesh(), fit.orbit.grid, bins, fit.orbit.distance, SIZE) for t in fit.templates]
-        made = turned(crops, fields[0], view)
-        for number, field in enumerate(fields[1:], 1):
-            mine = shape == number
-            own = turned(ObjectCrops(crops.images[mine], crops.masks[mine], crops.squares[mine]), field, view[mine])
-            made.images[mine], made.masks[mine] = own.images, own.masks
-        there[fields[0].turn] = described(made), described(flipped(made))
-    return find_edges(plain, there, azimuth, EDGES)
 
 
 def edge_figures(edges: Edges, azimuth: Float[Tensor, " images"]) -> dict[str, float]:
