@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 NAME = "experiment"
 EXPERIMENTS = {
     "segmentation": "genstruct.segmentation.experiment:SegmentationExperiment",
+    "viewpoint": "genstruct.viewpoint.experiment:ViewpointExperiment",
 }
 """What a configuration may hold, by the word after `experiment:`. Reading the table imports none of them."""
 

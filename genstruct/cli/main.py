@@ -21,12 +21,13 @@ from genstruct.errors import ConfigError, nearest
 COMMANDS = {
     "train": "genstruct.cli.train",
     "masks": "genstruct.cli.masks",
+    "graph": "genstruct.cli.graph",
     "samples": "genstruct.cli.samples",
     "evaluate": "genstruct.cli.evaluate",
     "views": "genstruct.cli.views",
     "data": "genstruct.cli.data",
 }
-_DESCRIPTION = "Learn object masks from unlabelled images of one category."
+_DESCRIPTION = "Learn structure from unlabelled images of one category: masks, viewpoints, shape."
 
 
 class Parser(argparse.ArgumentParser):

@@ -60,13 +60,13 @@ def score_views(
     results = []
     for mirrored in (False, True):
         mine = flip @ found @ flip if mirrored else found
-        gauge = _gauge(mine[fit], true[fit])
+        gauge = common_frame(mine[fit], true[fit])
         degrees = geodesic_distance(mine[~fit], true[~fit] @ gauge).rad2deg()
         results.append(ViewScores(degrees, gauge, mirrored))
     return min(results, key=lambda result: result.degrees.mean().item())
 
 
-def _gauge(found: Tensor, true: Tensor) -> Tensor:
+def common_frame(found: Tensor, true: Tensor) -> Tensor:
     """The candidate with the least mean of errors, cut at 60 degrees so that flips do not pull."""
     relative = true.mT @ found
     step = max(1, len(relative) // CANDIDATES)

@@ -7,8 +7,9 @@ holds; what was made of other photos or settings is swept away once the new one 
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from pathlib import Path
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -17,6 +18,9 @@ from torch import Tensor
 from genstruct.data.source import Failure
 from genstruct.files import write_bytes
 from genstruct.viewpoint.crops import ObjectCrops
+from genstruct.viewpoint.edges import Edges
+from genstruct.viewpoint.em import Fit
+from genstruct.viewpoint.fitting import pack_fit, unpack_fit
 from genstruct.viewpoint.graph import Photos
 
 FORMAT = 1
@@ -27,6 +31,7 @@ Parts = tuple[Mapping[str, Tensor], Mapping[str, Any]]
 """Tensors by name, and plain JSON values."""
 
 
+@runtime_checkable
 class Codec(Protocol[T]):
     """How a result becomes a file's parts and comes back."""
 
@@ -103,3 +108,27 @@ class PhotosCodec:
         crops = ObjectCrops(tensors["images"].float() / 255, tensors["masks"].float() / 255, tensors["squares"])
         failed = tuple(Failure(name, why) for name, why in about["failed"])
         return Photos(tuple(about["names"]), tensors["sizes"], crops, failed, about["twins"])
+
+
+class FitCodec:
+    """Shapes and posteriors."""
+
+    def pack(self, result: Fit) -> Parts:
+        """See `Codec`."""
+        return pack_fit(result)
+
+    def unpack(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Fit:
+        """See `Codec`."""
+        return unpack_fit(tensors, about)
+
+
+class EdgesCodec:
+    """Claims of interventions."""
+
+    def pack(self, result: Edges) -> Parts:
+        """See `Codec`."""
+        return {field.name: getattr(result, field.name) for field in fields(result)}, {}
+
+    def unpack(self, tensors: Mapping[str, Tensor], about: Mapping[str, Any]) -> Edges:
+        """See `Codec`."""
+        return Edges(**tensors)

@@ -1,17 +1,14 @@
 """Views and shape are found together, and edges and nodes from them, on renderings whose views are known."""
 
 import json
-import math
 from dataclasses import replace
 
 import pytest
 import torch
+from rendered import photographed, random_views, wedge
 
 from genstruct.geometry.camera import Camera
-from genstruct.geometry.mesh import Mesh
-from genstruct.geometry.surfaces import octahedral_sphere
 from genstruct.metrics.viewpoint import score_views
-from genstruct.render.render import render
 from genstruct.viewpoint.appearance import appearance
 from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, PriorConfig
 from genstruct.viewpoint.descriptors import describe
@@ -20,32 +17,13 @@ from genstruct.viewpoint.em import Images, Problem
 from genstruct.viewpoint.fitting import best, category, finish, grow, orbit, pack_fit, start, unpack_fit
 from genstruct.viewpoint.neighbors import find_neighbors
 from genstruct.viewpoint.nodes import components, group, spanning_tree
-from genstruct.viewpoint.template import boxed_camera
 
 COUNT = 240
 
 
-def wedge():
-    """A symmetric body that is lower and narrower in front, with painted: front and back differ."""
-    sphere = octahedral_sphere(24)
-    places = sphere.vertices * torch.tensor([0.22, 0.16, 0.5])
-    front = (places[..., 2:] + 0.5).clamp(0, 1)
-    places = places * torch.cat([1 - 0.25 * front, 1 - 0.6 * front, torch.ones_like(front)], -1)
-    texture = torch.full((1, 3, 32, 32), 0.75)
-    texture[..., 12:20, 12:22], texture[..., 4:9, :] = 0.15, 0.3
-    texture[..., 22:26, 14:18], texture[:, :2, 26:30, :] = 0.95, 0.2
-    texture = (texture + texture.flip(-1)) / 2
-    return Mesh(places, sphere.faces, sphere.uv, sphere.uv_faces, texture)
-
-
 @pytest.fixture(scope="module")
 def scene():
-    rng = torch.Generator().manual_seed(0)
-    azimuth = torch.rand(COUNT, generator=rng) * math.tau
-    elevation = torch.rand(COUNT, generator=rng) * math.radians(28) + math.radians(2)
-    mesh = wedge()
-    seen = render(mesh, boxed_camera(mesh, azimuth, elevation, 2.6, 64), (64, 64), samples=2)
-    return seen.color, seen.alpha, Camera.orbit(azimuth, elevation, 2.6, 64.0, (64, 64)).rotation
+    return photographed(wedge(), *random_views(COUNT))
 
 
 @pytest.fixture(scope="module")
