@@ -2,30 +2,32 @@
 
 from dataclasses import replace
 
-from genstruct.viewpoint.edges import Edges, agreement
+from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Fit
 from genstruct.viewpoint.evidence import Evidence, reason_against
 from genstruct.viewpoint.fitting import category
 from genstruct.viewpoint.graph import Graph, Photos
 from genstruct.viewpoint.modes import viewpoints
 from genstruct.viewpoint.nodes import group, spanning_tree
+from genstruct.viewpoint.selection import confidence, strongest
 from genstruct.viewpoint.viewpoints import SURE
 
 
-def assemble(photos: Photos, fit: Fit, edges: Edges, evidence: Evidence) -> Graph:
+def assemble(photos: Photos, fit: Fit, claims: Edges, evidence: Evidence, kept: int = 10) -> Graph:
     """The view graph.
 
     Args:
         photos: Its images.
         fit: The last one, on the finer grid.
-        edges: Claims of interventions, verified or not.
+        claims: Of interventions, verified or not: what confidence is judged by.
         evidence: What the starts say of each other.
+        kept: Verified edges for each image, on average, that are the graph's.
     """
-    confidence = agreement(edges, len(photos)) * evidence.repeated
-    views = viewpoints(fit.q, fit.orbit.grid, fit.shares, confidence)
-    nodes = group(edges, views.azimuth, views.elevation, confidence, SURE)
-    verified = edges.agrees.nonzero()[:, 0]
-    tree = verified[spanning_tree(edges[verified], len(photos))]
+    sure = confidence(claims, len(photos)) * evidence.repeated
+    edges = claims[strongest(claims, len(photos), kept)]
+    views = viewpoints(fit.q, fit.orbit.grid, fit.shares, sure)
+    nodes = group(edges, views.azimuth, views.elevation, sure, SURE)
+    tree = spanning_tree(edges, len(photos))
     found = category(fit)
     found = replace(found, findings={**found.findings, "starts": _told(evidence)})
     graph = Graph(photos, found, views, edges, nodes, tree)

@@ -97,5 +97,7 @@ class InterventionConfig:
 
     degrees: tuple[Annotated[float, Field(gt=0, le=45)], ...] = (10.0, 20.0)
     """Turns to both sides."""
-    claims: PositiveInt = 6
+    claims: PositiveInt = 10
     """Edges that each image claims for each turn, and without a turn."""
+    kept: PositiveInt = 10
+    """Verified edges for each image that the graph keeps, on average."""

@@ -82,14 +82,6 @@ def verified(edges: Edges, azimuth: Float[Tensor, " images"]) -> Edges:
     return replace(edges, agrees=torch.atan2(off.sin(), off.cos()).abs() <= AGREE)
 
 
-def agreement(edges: Edges, images: int) -> Float[Tensor, " images"]:
-    """Share of the edges of each image, of both ends, on which intervention and views agree: its confidence."""
-    ends = torch.cat([edges.start, edges.end])
-    said = edges.agrees.double().repeat(2)
-    total = torch.zeros(images, dtype=torch.double).index_add(0, ends, torch.ones_like(said))
-    return (torch.zeros(images, dtype=torch.double).index_add(0, ends, said) / total.clamp(min=1)).float()
-
-
 class _Best:
     """The most similar partners of each image so far; mirror images are numbered on from the images."""
 

@@ -67,9 +67,9 @@ class Graph:
         photos: Its image nodes; edges and views go by their numbers.
         category: Shape and frame.
         views: Of the photos.
-        edges: Claims of interventions; `edges.agrees` marks the verified ones.
+        edges: Claims of interventions that views verify, the strongest for their images.
         nodes: Groups of photos with one view, and components.
-        tree: Rows of the edges of a maximum spanning forest of the verified ones.
+        tree: Rows of the edges of a maximum spanning forest of them.
         undetermined: Why the whole graph must not be relied on; empty where it may.
         notes: What a reader should know beside.
     """

@@ -165,7 +165,7 @@ class Stages:
         """All of it together, in memory."""
 
         def join(progress: OnProgress, photos: Photos, views: Fit, edges: Edges, *starts: Fit) -> Graph:
-            return assemble(photos, views, edges, compare(starts, best(starts)))
+            return assemble(photos, views, edges, compare(starts, best(starts)), self.settings.turns.kept)
 
         return Stage("graph", join, (self.photos, self.views, self.edges, *self.starts))
 

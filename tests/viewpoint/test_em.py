@@ -12,11 +12,12 @@ from genstruct.metrics.viewpoint import score_views
 from genstruct.viewpoint.appearance import appearance
 from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, PriorConfig
 from genstruct.viewpoint.descriptors import describe
-from genstruct.viewpoint.edges import Edges, agreement
+from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Images, Problem
 from genstruct.viewpoint.fitting import best, category, finish, grow, orbit, pack_fit, start, unpack_fit
 from genstruct.viewpoint.neighbors import find_neighbors
 from genstruct.viewpoint.nodes import components, group, spanning_tree
+from genstruct.viewpoint.selection import confidence
 
 COUNT = 240
 
@@ -94,11 +95,7 @@ def test_the_spanning_tree_takes_the_most_similar_edges_that_join():
     assert spanning_tree(edges(ROWS), 6).tolist() == [0, 1, 3, 4]
 
 
-def test_confidence_is_the_share_of_edges_that_agree():
-    torch.testing.assert_close(agreement(edges(ROWS), 6), torch.tensor([1, 1, 2 / 3, 0.5, 1, 0]))
-
-
 def test_nodes_hold_verified_partners_of_one_view_and_sure_images_only():
     azimuth = torch.tensor([0.0, 0.1, 0.2, 2.0, 2.5, 0.0])
-    nodes = group(edges(ROWS), azimuth, torch.zeros(6), agreement(edges(ROWS), 6), 0.4)
+    nodes = group(edges(ROWS), azimuth, torch.zeros(6), confidence(edges(ROWS), 6), 0.2)
     assert nodes.of[0] == nodes.of[1] and nodes.of[3] != nodes.of[4] and nodes.of[5] == -1

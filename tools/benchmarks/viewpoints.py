@@ -15,12 +15,13 @@ from genstruct.geometry.camera import Camera
 from genstruct.metrics.viewpoint import ViewScores, score_views
 from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, PriorConfig
 from genstruct.viewpoint.crops import ObjectCrops, crop_object
-from genstruct.viewpoint.edges import Edges, agreement
+from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Fit
 from genstruct.viewpoint.fitting import category, finish, grow, prepare, start
 from genstruct.viewpoint.hypotheses import shape_hypothesis
 from genstruct.viewpoint.interventions import intervene
 from genstruct.viewpoint.nodes import components
+from genstruct.viewpoint.selection import confidence, strongest
 
 SIZE = 64
 BEST, SURE = 10, 0.75
@@ -42,8 +43,8 @@ def study(data: Path, masks: Path, seed: int, shapes: int, limit: int | None = N
     found, elevation = last.orbit.grid.mean_view(last.q)
     hypothesis = shape_hypothesis(category(last), found, elevation, last.shares.argmax(1))
     edges = intervene(crops, hypothesis, found)
-    confidence = agreement(edges, len(crops))
-    sure = confidence >= confidence.quantile(1 - SURE)
+    certain = confidence(edges, len(crops))
+    sure = certain >= certain.quantile(1 - SURE)
     yield f"surest {sure.float().mean():.0%}", scored(last, true, sure), edge_figures(edges, azimuth)
 
 
@@ -76,8 +77,8 @@ def scored(fit: Fit, true: Tensor, only: Bool[Tensor, " images"] | None = None) 
 def edge_figures(edges: Edges, azimuth: Float[Tensor, " images"]) -> dict[str, float]:
     """Share of true claims among verified edges: all, and the most similar ones; images in the largest component."""
     good = edges[edges.agrees]
-    best = good[good.similarity.argsort(descending=True)[: BEST * len(azimuth)]]
-    joined = (components(good, len(azimuth)) == 0).float().mean().item()
+    best = edges[strongest(edges, len(azimuth), BEST)]
+    joined = (components(best, len(azimuth)) == 0).float().mean().item()
     return {"precision": precision(best, azimuth), "of all edges": precision(good, azimuth), "joined": joined}
 
 
