@@ -1,6 +1,7 @@
 """Kinds of numbers and places that options take; argparse shows their messages."""
 
 import argparse
+import math
 from pathlib import Path
 
 
@@ -20,9 +21,20 @@ def positive(text: str) -> int:
     return int(text)
 
 
+def number(text: str) -> float:
+    """A finite number."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}")
+    return value
+
+
 def fraction(text: str) -> float:
     """A number in [0, 1)."""
-    value = float(text)
+    value = number(text)
     if not 0 <= value < 1:
         raise argparse.ArgumentTypeError(f"must be at least 0 and below 1, got {text}")
     return value

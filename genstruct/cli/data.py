@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from genstruct.cli.arguments import place, positive
+from genstruct.cli.arguments import number, place, positive
 from genstruct.cli.printable import printable
 from genstruct.cli.progress import progress_bar
 
@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="center: largest square; random: one of 70-100 %% of the shorter side; box: around the metadata's box; "
         "fit: all of it, squeezed; pad: all of it, edges repeated (center)",
     )
-    packing.add_argument("--margin", type=float, default=0.15, help="around the box, in its longer sides (0.15)")
+    packing.add_argument("--margin", type=number, default=0.15, help="around the box, in its longer sides (0.15)")
     packing.add_argument("--seed", type=int, default=0, help="of random crops (0)")
     packing.add_argument("--overwrite", action="store_true", help="replace a packed archive of other images or crops")
 

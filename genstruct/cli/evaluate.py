@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from genstruct.cli.arguments import fraction, place, positive
+from genstruct.cli.arguments import fraction, number, place, positive
 from genstruct.cli.printable import printable
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threshold", type=fraction, default=0.5, help="a prediction above it is object (0.5)")
     parser.add_argument("--resize", action="store_true", help="resize predictions of another size, not refuse them")
     parser.add_argument("--bootstrap", type=_count, default=1000, help="resamples for the intervals, 0 for none (1000)")
-    parser.add_argument("--seed", type=int, default=0, help="of the bootstrap")
+    parser.add_argument("--seed", type=_count, default=0, help="of the bootstrap")
     parser.add_argument(
         "--group-by",
         default="instance",
         metavar="COLUMN",
         help="metadata column whose equal values are resampled together; ignored unless every item has it (instance)",
     )
-    parser.add_argument("--limit", type=_count, default=None, help="score only the first so many")
+    parser.add_argument("--limit", type=positive, default=None, help="score only the first so many")
     _add_json(parser)
 
 
@@ -90,7 +90,7 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=positive, default=None, help="bring all to this many pixels first (what the features want)"
     )
-    parser.add_argument("--limit", type=_count, default=None, help="use only the first so many of each folder")
+    parser.add_argument("--limit", type=positive, default=None, help="use only the first so many of each folder")
     _add_json(parser)
 
 
@@ -103,14 +103,14 @@ def _add_offset(parser: argparse.ArgumentParser) -> None:
         "--truth", required=True, metavar="PLACE", help="set with a metadata.jsonl: a folder, .zip, .tar"
     )
     parser.add_argument("--out", type=place, required=True, help="folder to write; must be empty or new")
-    parser.add_argument("--seed", type=int, default=0, help="the same seed gives the same crops")
+    parser.add_argument("--seed", type=_count, default=0, help="the same seed gives the same crops")
     parser.add_argument(
         "--farthest",
         type=_share,
         default=1.0,
         help="draw only among this share of the valid places, the most off-centre ones; 0.25 is a harder test (1)",
     )
-    parser.add_argument("--limit", type=_count, default=None, help="crop only the first so many")
+    parser.add_argument("--limit", type=positive, default=None, help="crop only the first so many")
 
 
 def _add_json(parser: argparse.ArgumentParser) -> None:
@@ -241,14 +241,13 @@ def _status(done: int, failed: int) -> int:
 
 
 def _share(text: str) -> float:
-    value = float(text)
+    value = number(text)
     if not 0 < value <= 1:
         raise argparse.ArgumentTypeError(f"must be above 0 and at most 1, got {text}")
     return value
 
 
 def _count(text: str) -> int:
-    value = int(text)
-    if value < 0:
-        raise argparse.ArgumentTypeError(f"must not be negative, got {text}")
-    return value
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 0, got {text!r}")
+    return int(text)

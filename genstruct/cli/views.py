@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from genstruct.cli.arguments import positive
+from genstruct.cli.arguments import number, place, positive
 from genstruct.cli.printable import printable
 from genstruct.cli.progress import progress_bar
 
@@ -22,19 +22,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "front of it (+z; with --up z: -y). The object is moved and scaled to fit the picture. Surfaces without a "
         "texture or colours are grey."
     )
-    parser.add_argument("mesh", type=Path, help="a .glb, .gltf, .obj, .ply, .stl or .off file")
+    parser.add_argument("mesh", type=place, help="a .glb, .gltf, .obj, .ply, .stl or .off file")
     parser.add_argument(
         "--out",
-        type=Path,
+        type=place,
         default=Path("turn.gif"),
         metavar="FILE_OR_DIR",
         help=".mp4, .gif, .png (a sheet of all views), or a folder for one .png a view (turn.gif)",
     )
     parser.add_argument("--frames", type=positive, default=36, help="number of views (36)")
-    parser.add_argument("--elevation", type=_number, default=15.0, help="of the camera, degrees, -90 to 90 (15)")
-    parser.add_argument("--azimuth", type=_number, default=0.0, help="of the first view, degrees (0, the front)")
+    parser.add_argument("--elevation", type=number, default=15.0, help="of the camera, degrees, -90 to 90 (15)")
+    parser.add_argument("--azimuth", type=number, default=0.0, help="of the first view, degrees (0, the front)")
     parser.add_argument("--size", type=_size, default=(256, 256), help="pixels: 256, or 320x180 (256)")
-    parser.add_argument("--fps", type=_number, default=12.0, help="frames a second of .mp4 and .gif (12)")
+    parser.add_argument("--fps", type=number, default=12.0, help="frames a second of .mp4 and .gif (12)")
     parser.add_argument(
         "--background", type=_color, default=(1.0, 1.0, 1.0), help="white, #1a2b3c, ..., or none: alpha (white)"
     )
@@ -44,7 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=True,
         help="light from above the camera; without it, colours as they are in the file (with)",
     )
-    parser.add_argument("--fov", type=_number, default=30.0, help="field of view of the shorter side, degrees (30)")
+    parser.add_argument("--fov", type=number, default=30.0, help="field of view of the shorter side, degrees (30)")
     parser.add_argument("--samples", type=positive, default=2, help="draw so many times larger, then average (2)")
     parser.add_argument("--up", choices=("y", "z"), default="y", help="axis that points up in the file (y)")
     parser.add_argument("--max-triangles", type=positive, default=2_000_000, help="refuse larger meshes (2000000)")
@@ -80,18 +80,8 @@ def run(args: argparse.Namespace) -> int:
     with progress_bar("views") as on_frame:
         write_turn(file.mesh, args.out, turn, args.fps, args.overwrite, on_frame)
     views = f"{turn.frames} views" if turn.frames > 1 else "1 view"
-    print(f"{views} of {args.mesh} ({len(file.mesh.faces)} triangles) written to {args.out}")
+    print(printable(f"{views} of {args.mesh} ({len(file.mesh.faces)} triangles) written to {args.out}"))
     return 1 if file.problems else 0
-
-
-def _number(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not math.isfinite(value):
-        raise argparse.ArgumentTypeError(f"must be a number, got {text!r}")
-    return value
 
 
 def _size(text: str) -> tuple[int, int]:

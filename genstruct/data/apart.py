@@ -12,7 +12,8 @@ from contextlib import suppress
 from itertools import groupby
 from pathlib import PurePosixPath
 
-from genstruct.data.masks import resemblance, spread
+from genstruct.data.likeness import resemblance
+from genstruct.data.masks import spread
 from genstruct.errors import ImageError
 
 KINDS = (

@@ -77,9 +77,16 @@ def _walk(root: Path, problems: list[str]) -> Iterator[tuple[str, os.stat_result
             continue
         seen.add((here.st_dev, here.st_ino))
         visible = [item for item in found if not is_hidden(item.name)]
-        folders = {item.name for item in visible if item.is_dir()}
+        folders = {item.name for item in visible if _is_folder(item)}
         waiting += [f"{below}{name}/" for name in sorted(folders, reverse=True)]
         yield from _plain_files(below, [item for item in visible if item.name not in folders], problems)
+
+
+def _is_folder(item: "os.DirEntry[str]") -> bool:
+    try:
+        return item.is_dir()
+    except OSError:  # a link to itself; told as a file that cannot be read
+        return False
 
 
 def _plain_files(

@@ -18,6 +18,7 @@ there is no doubt and refused in one line where there is: class numbers that pas
 | 0 and 255 in a set of class numbers (nothing there but a border to be ignored) | refused |
 | colours (photos, class colours) | refused |
 | opacity that is the same everywhere (neither of the above), or 0 everywhere over a picture | refused |
+| opacity that differs, over black and white that stands in it | refused |
 | grey for the most part (a photo without colour) | truth: refused; prediction: itself, with a remark |
 
 Where the meaning of numbers is known (masks that `genstruct masks` wrote), they are not judged.
@@ -51,8 +52,6 @@ _LOSSY = ("JPEG", "MPO", "JPEG2000", "WEBP", "AVIF")
 UNIT = "hold the values 0 and 1, which are taken for 0 and 255"
 ALMOST_NOTHING = "hold no value above 1 of 255, though others of the set do: nearly nothing is object"
 EIGHT_IN_SIXTEEN = "hold no value above 255 in 16 bits, which are taken for 8 bits"
-LIKE_A_MASK = "are black and white as masks are; if they are masks or drawings, leave them out or list the photos"
-NEARLY_BLACK = "are nearly black; if they hold class numbers or are of a camera's raw bits, they are no photos yet"
 TRANSPARENT = "are wholly transparent: nothing is object"
 MOSTLY_GRAY = "are grey for the most part, neither object nor background"
 
@@ -172,35 +171,6 @@ def look_at_mask(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Mask:
         return Mask(plane.pixels, kind, counts, plane.remark)
 
 
-def resemblance(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Literal["mask", "gray", "photo"]:
-    """Whether an image file looks like a mask or class numbers, like any picture without colours, or like a photo.
-
-    What cannot be read counts as a photo, whose error is told when it is wanted.
-    """
-    try:
-        return "gray" if look_at_mask(data, name, max_pixels).kind == "gray" else "mask"
-    except ImageError:
-        pass
-    try:  # class colours: few of them
-        with opened(data, name, max_pixels) as image:
-            return "photo" if image.convert("RGB").getcolors(2 * MOST_LABELS) is None else "mask"
-    except ImageError:
-        return "photo"
-
-
-def strangeness(pixels: UInt8[np.ndarray, "height width 3"]) -> str | None:
-    """What makes a small picture unlike a photo, as a remark: black and white like a mask, or nearly black."""
-    few = pixels[:: max(1, len(pixels) // 32), :: max(1, pixels.shape[1] // 32)]
-    green = few[..., 1]
-    if np.count_nonzero(green - np.uint8(26) < 204) > 0.1 * green.size:
-        return None
-    if pixels.max() < 26:
-        return NEARLY_BLACK
-    low, high = few.min(-1), few.max(-1)
-    like = (high < 26).any() and (low >= 230).any() and (high - low).max() <= COLORFUL
-    return LIKE_A_MASK if like else None
-
-
 def spread(paths: Sequence[str], count: int) -> Sequence[str]:
     """Up to `count` of the paths, evenly over all of them."""
     step = max(1, -(-len(paths) // count))
@@ -222,6 +192,7 @@ def _plane(image: Image.Image) -> _Plane:
         alpha = color.getchannel("A")
         low, high = extremes(alpha)
         if low < WHITE and low < high:
+            _check_one_mask(np.asarray(alpha), np.asarray(color.convert("L")))
             return _Plane(np.asarray(alpha), sure=True)
         if high == 0 and extremes(color.convert("L"))[1] == 0:
             return _Plane(np.asarray(alpha), TRANSPARENT)
@@ -236,6 +207,14 @@ def _plane(image: Image.Image) -> _Plane:
     if image.mode == "L":
         return _Plane(np.asarray(image))
     return _Plane(np.asarray(image.convert("L")) if image.mode == "1" else _without_color(image))
+
+
+def _check_one_mask(alpha: UInt8[np.ndarray, "height width"], gray: UInt8[np.ndarray, "height width"]) -> None:
+    """Raises ValueError for a mask in the colours under an opacity that differs: either may be meant."""
+    seen = np.bincount(gray[alpha >= WHITE], minlength=256)
+    black, white = seen[:6].sum(), seen[WHITE:].sum()
+    if min(black, white) > 0.01 * seen.sum() and black + white > 0.98 * seen.sum():
+        raise ValueError("its colours show a mask, and its opacity another one")
 
 
 def _shallow(image: Image.Image) -> _Plane:
@@ -293,6 +272,10 @@ def _are_labels(pixels: UInt8[np.ndarray, "height width"], counts: np.ndarray, b
     if steps:
         return False
     here = (pixels > 0) & (pixels < WHITE)
+    if len(between) == 1 and all(
+        np.logical_and(*pair).any() for pair in ((here[1:], here[:-1]), (here[:, 1:], here[:, :-1]))
+    ):
+        return True  # soft edges that run in both directions have more values
     flat = here.copy()
     flat[:, :-1] &= pixels[:, :-1] == pixels[:, 1:]
     flat[:-1] &= pixels[:-1] == pixels[1:]

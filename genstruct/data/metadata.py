@@ -3,7 +3,6 @@
 A wrong line is reported with its number and left out; a wrong field is reported and the rest of the line is kept.
 """
 
-import codecs
 import json
 import math
 import re
@@ -60,12 +59,14 @@ class Metadata:
 
 
 def parse_metadata(text: bytes, name: str = FILE_NAME) -> Metadata:
-    """Read a metadata file's content (UTF-8, or UTF-16 that begins with its mark); `name` is what problems call it."""
+    """Read a metadata file's content (UTF-8, -16 or -32, with a mark or without); `name` is what problems call it."""
     records: dict[str, Record] = {}
     problems: list[str] = []
-    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):  # as PowerShell's > writes it
-        text = text.decode("utf-16", errors="replace").encode("utf-8", errors="replace")
-    for number, line in enumerate(text.split(b"\n"), 1):
+    if not (encoding := json.detect_encoding(text)).startswith("utf-8"):  # as PowerShell's > writes it
+        text = text.decode(encoding, errors="replace").encode("utf-8", errors="replace")
+    if text.lstrip().startswith(b"[") and _is_json(text):
+        return Metadata((), (f"{name}: a list; write an object {{...}} on each line, without brackets around all",))
+    for number, line in enumerate(re.split(rb"\r\n|\r|\n", text), 1):
         if not line.strip():
             continue
         try:
@@ -123,6 +124,14 @@ def is_safe_path(name: str) -> bool:
 def plain_path(name: str) -> str:
     """A safe path without what does not matter: `./photos//0.jpg` is `photos/0.jpg`; "." for the folder itself."""
     return str(PurePosixPath(name))
+
+
+def _is_json(text: bytes) -> bool:
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 def _reason(error: Exception) -> str:

@@ -17,7 +17,7 @@ from jaxtyping import UInt8
 
 from genstruct.data.archive import FORMAT, Archive, read_index
 from genstruct.data.crop import POLICIES, Policy, Region, choose_region, cut
-from genstruct.data.masks import strangeness
+from genstruct.data.likeness import strangeness
 from genstruct.data.read import read_picture, told
 from genstruct.data.source import Source
 from genstruct.data.sources import open_source

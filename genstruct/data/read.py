@@ -36,6 +36,8 @@ WHOLLY_TRANSPARENT = "are wholly transparent, so they show nothing but white; ex
 EMPTY_ALPHA = "have an alpha channel that is 0 everywhere; their colours are used"
 TOO_DARK = "have 16 bits but no value above 4095 of 65535, so they are dark; if they hold 12 bits, multiply them by 16"
 _LEAVE_ALPHA_EMPTY = ("BMP", "DIB", "TGA")
+_PROGRAMS = ("EPS", "WMF")
+"""Formats, whatever the file is called, that Pillow gives to other programs."""
 _PILLOW_LIMIT = threading.Lock()
 
 
@@ -114,6 +116,10 @@ def opened(data: bytes | Path, name: str | None, max_pixels: int) -> Iterator[Im
     name = name or (str(data) if isinstance(data, Path) else "image")
     try:
         with _open(data) as image:
+            if image.format in _PROGRAMS:
+                raise ImageError(
+                    f"{name}: {image.format} is a program that draws and is not read; save it as JPEG or PNG"
+                )
             width, height = image.size
             if width * height > max_pixels:
                 raise ImageError(

@@ -163,6 +163,8 @@ def _not_a_tar(path: Path, error: Exception) -> str:
         start = file.read(6)
     if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd")):
         return "a compressed tar cannot be read at random places; uncompress it (gunzip, unxz, ...) and give the .tar"
+    if start.startswith(b"PK"):
+        return "a zip file by its first bytes; call it .zip"
     return f"not a tar file that can be read ({error}); fetch or pack it again"
 
 

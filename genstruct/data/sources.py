@@ -90,7 +90,7 @@ def _is_ours(source: Source) -> bool:
 def _open(root: Root | Sequence[Root], open_one: Callable[[str], Source]) -> Source:
     roots = [root] if isinstance(root, str | Path) else list(root)
     places = list(dict.fromkeys(expanded(place) for place in roots))
-    if not places:
+    if not places or "" in places:  # an empty name would be the working folder
         raise DataError("no images given; give a folder, a .zip, .tar shards, files, or torchvision:NAME")
     return open_one(places[0]) if len(places) == 1 else SeveralSources(places, open_one)
 

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import UInt8
 
 from genstruct.data.crop import Region, cut
-from genstruct.data.masks import strangeness
+from genstruct.data.likeness import strangeness
 from genstruct.data.read import read_picture, told
 from genstruct.data.source import Source
 from genstruct.data.threads import in_order

@@ -2,10 +2,11 @@
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
+S = TypeVar("S")
 T = TypeVar("T")
 
 
@@ -17,15 +18,20 @@ def in_order(work: Callable[[int], T], count: int, workers: int | None = None) -
         count: Number of calls.
         workers: Threads; as many as there are processors if left out.
     """
-    workers = workers or os.cpu_count() or 1
+    # Enough ahead to keep all threads busy past a slow file, little enough to hold.
+    return mapped(work, range(count), workers or os.cpu_count() or 1, 4)
+
+
+def mapped(work: Callable[[S], T], items: Iterable[S], workers: int, ahead: int) -> Iterator[T]:
+    """`work` on each item, as `in_order`; at most `ahead` times as many unfinished as there are threads."""
     pool = ThreadPoolExecutor(workers, "files")
-    ahead: deque[Future[T]] = deque()
+    waiting: deque[Future[T]] = deque()
     try:
-        for number in range(count):
-            ahead.append(pool.submit(work, number))
-            if len(ahead) > 4 * workers:  # enough to keep all threads busy past a slow file, little enough to hold
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+        for item in items:
+            waiting.append(pool.submit(work, item))
+            if len(waiting) > ahead * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

@@ -8,14 +8,16 @@ Three ways to choose, for three uses: `choose_images` for photos, `choose_masks`
 `choose_all` for a folder of nothing but masks.
 """
 
+import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import Protocol, runtime_checkable
+from urllib.parse import unquote
 
 from genstruct.data.apart import set_labels_apart
 from genstruct.data.kinds import has_image_bytes, is_image, left_out, says_nothing
-from genstruct.data.metadata import FILE_NAME, Record, parse_metadata
+from genstruct.data.metadata import FILE_NAME, Record, is_safe_path, parse_metadata, plain_path
 from genstruct.errors import ImageError
 
 OUTPUT = "masks.jsonl"
@@ -86,11 +88,11 @@ def choose_masks(paths: Collection[str], files: Files, metadata: str = FILE_NAME
     listed, _, problems = _read_metadata(visible, files.read_path, metadata)
     if not listed and not problems:
         return choose_all(visible, files)
-    records = {}
-    for name, record in _by_slashes(listed, set(visible)).items():
+    records, there = {}, set(visible)
+    for name, record in _found(listed, there).items():
         if record.mask_file_name is None:
             problems.append(f"{name}: the metadata name no mask_file_name; add it")
-        elif record.mask_file_name not in visible:
+        elif record.mask_file_name not in there:
             problems.append(f"{name}: its mask_file_name {record.mask_file_name} is not there")
         else:
             records[name] = record
@@ -159,25 +161,42 @@ def _moved(folder: str, record: Record) -> Record:
     )
 
 
-def _by_slashes(records: dict[str, Record], files: set[str]) -> dict[str, Record]:
-    """Records whose paths were written on Windows, with slashes where that finds the file."""
+def _found(records: dict[str, Record], files: set[str]) -> dict[str, Record]:
+    """Records with the paths of the files that they mean, where these are called as other systems would write them.
+
+    With backslashes, %20 and the like, in upper or lower case, with accents apart; the plainest first. A name that may
+    mean several files means none.
+    """
+    alike: dict[str, list[str]] = {}
 
     def found(path: str | None) -> str | None:
-        slashes = path and path.replace("\\", "/")
-        return slashes if path not in files and slashes in files else path
+        if path is None or path in files:
+            return path
+        if not alike:
+            for file in files:
+                alike.setdefault(_folded(file), []).append(file)
+        writings = [plain_path(one.replace("\\", "/")) for one in (path, unquote(path)) if is_safe_path(one)]
+        meant = next((one for one in writings if one in files), None)
+        return meant or next((alike[key][0] for key in map(_folded, writings) if len(alike.get(key, ())) == 1), path)
 
-    moved = {}
+    moved: dict[str, Record] = {}
     for record in records.values():
         mask, depth = found(record.mask_file_name), found(record.depth_file_name)
         name = found(record.file_name) or record.file_name
+        if name != record.file_name and name in records:
+            name = record.file_name  # the other has a line of its own
         moved[name] = replace(record, file_name=name, mask_file_name=mask, depth_file_name=depth)
     return moved
+
+
+def _folded(path: str) -> str:
+    return unicodedata.normalize("NFC", path).casefold()
 
 
 def _present(records: dict[str, Record], files: set[str]) -> tuple[dict[str, Record], list[str]]:
     """The records whose image is there; the others are problems, as are masks and depths that are missing."""
     kept, problems = {}, []
-    for name, record in _by_slashes(records, files).items():
+    for name, record in _found(records, files).items():
         if name not in files:
             problems.append(f"{name}: listed in the metadata, but there is no such file")
             continue

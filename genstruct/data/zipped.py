@@ -34,10 +34,14 @@ class ZipSource(Source):
         self._members: dict[str, zipfile.ZipInfo] = {}
         notes: list[str] = []
         problems: list[str] = []
+        if lost := _archive_before(path, self._file):
+            problems.append(lost)
         for member in self._file.infolist():
+            if member.is_dir():
+                continue
             if problem := _problem(member):
                 problems.append(f"{member.filename!r}: {problem}; it is left out")
-            elif not member.is_dir():
+            else:
                 name = plain_path(member.filename.replace("\\", "/"))
                 if name in self._members:
                     notes.append(f"{member.filename!r}: twice in the archive; the last one counts")
@@ -81,6 +85,18 @@ class ZipSource(Source):
     def _entry(self, name: str) -> Entry:
         member = self._members[name]
         return Entry(name, member.file_size, member.CRC)  # the checksum tells changes more surely than the date
+
+
+def _archive_before(path: Path, archive: zipfile.ZipFile) -> str | None:
+    """What is lost where archives were put together by `cat`: the list at the end is that of the last."""
+    first = min((member.header_offset for member in archive.infolist()), default=0)
+    with path.open("rb") as file:
+        starts_with_one = first and file.read(4) == b"PK\3\4"
+    return (
+        f"{path.name}: another archive stands before this one and is not read; give it by itself"
+        if (starts_with_one)
+        else None
+    )
 
 
 def _problem(member: zipfile.ZipInfo) -> str | None:

@@ -11,11 +11,10 @@ import errno
 import os
 import threading
 import zlib
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any, Generic, Protocol, TypeVar, runtime_checkable
 
@@ -27,7 +26,7 @@ from torch import Tensor
 
 from genstruct.data.read import Picture, read_picture
 from genstruct.data.source import Source
-from genstruct.data.threads import in_order
+from genstruct.data.threads import in_order, mapped
 from genstruct.errors import GenstructError, ImageError, OutputError
 from genstruct.files import check_space, locked
 from genstruct.pixels import to_unit
@@ -214,7 +213,7 @@ class _Stream(Generic[R]):
         workers = self.options.workers or min(4, os.cpu_count() or 1)
         todo = self.ledger.todo
         loaded = in_order(lambda place: self.load(todo[place]), len(todo), workers)
-        return _map_behind(self.write, self.predicted(loaded), workers)
+        return mapped(self.write, self.predicted(loaded), workers, 2)
 
     def load(self, number: int) -> Photo | _Failed:
         """An image as the model wants it, or its failure."""
@@ -225,14 +224,12 @@ class _Stream(Generic[R]):
             files, names = self.ledger.paths(number), self.ledger.names(number)
             pixels = shrunk(picture.pixels, INPUT_PIXELS)
             return Photo(source, number, picture.size, pixels, zlib.crc32(data), files, names)
-        except (
-            Exception
-        ) as error:  # a decoder, a file system, an archive: whatever they raise concerns this image alone
+        except Exception as error:  # whatever a decoder, a file system, an archive raise concerns this image alone
             return _Failed(number, zlib.crc32(data), _reason(error, source.names[number]))
 
     def predicted(self, items: Iterator[Photo | _Failed]) -> Iterator[tuple[Photo, R] | _Failed]:
         """Results for what was loaded, in order; failures pass through."""
-        for group in _chunks(items, self.options.batch):
+        while group := list(islice(items, self.options.batch)):
             results = iter(self.predict([item for item in group if isinstance(item, Photo)]))
             for item in group:
                 yield next(results) if isinstance(item, Photo) else item
@@ -298,29 +295,3 @@ def _system_error(error: BaseException | None) -> OSError | None:
     while error is not None and not isinstance(error, OSError):
         error = error.__cause__
     return error
-
-
-def _chunks(items: Iterable[T], size: int) -> Iterator[list[T]]:
-    chunk: list[T] = []
-    for item in items:
-        chunk.append(item)
-        if len(chunk) == size:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
-
-
-def _map_behind(work: Callable[[T], Line], items: Iterable[T], workers: int) -> Iterator[Line]:
-    """`work` on each item in threads, results in order, at most twice as many unfinished as there are threads."""
-    pool = ThreadPoolExecutor(workers, "results")
-    behind: deque[Future[Line]] = deque()
-    try:
-        for item in items:
-            behind.append(pool.submit(work, item))
-            if len(behind) > 2 * workers:
-                yield behind.popleft().result()
-        while behind:
-            yield behind.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)

@@ -97,6 +97,19 @@ def test_help_answers_without_importing_torch_and_without_warnings():
             ["masks", "a", "--model", "b", "--out", "c", "--batch", "0"],
             "argument --batch: must be a whole number of at least 1, got '0'",
         ),
+        (
+            ["evaluate", "masks", "--pred", "a", "--truth", "b", "--seed", "-1"],
+            "--seed: must be a whole number of at least 0",
+        ),
+        (
+            ["evaluate", "masks", "--pred", "a", "--truth", "b", "--limit", "0"],
+            "--limit: must be a whole number of at lea",
+        ),
+        (
+            ["evaluate", "masks", "--pred", "a", "--truth", "b", "--threshold", "x"],
+            "--threshold: must be a number, got 'x'",
+        ),
+        (["data", ""], "no images given"),
         (["train"], "give an experiment file, for example configs/"),
     ],
 )

@@ -11,7 +11,7 @@ import pytest
 from pictures import encoded, mask, photo
 
 from genstruct.data.sources import open_masks, open_source
-from genstruct.errors import ImageError
+from genstruct.errors import DataError, ImageError
 
 PHOTO = [encoded(photo(number), "jpeg", quality=95) for number in range(4)]
 MASK = encoded(mask())
@@ -73,6 +73,26 @@ def test_bytes_that_are_no_text_are_names_too(tmp_path):
 def test_long_names_of_a_tar_are_whole(tmp_path, kind):
     name = "/".join(["folder" * 10] * 4) + "/" + "车" * 60 + ".jpg"
     assert open_source(tar(tmp_path / "set.tar", [(name, PHOTO[0])], format=kind)).names == (name,)
+
+
+def test_an_archive_before_a_zip_is_told_and_other_things_before_it_are_not(tmp_path):
+    first, second = (packed(tmp_path / f"{n}.zip", [(f"{n}.jpg", PHOTO[n])]).read_bytes() for n in (0, 1))
+    for before, said in ((first, 1), (b"MZ a program that unpacks", 0), (b"", 0)):
+        (tmp_path / "set.zip").write_bytes(before + second)
+        with open_source(tmp_path / "set.zip") as source:
+            assert source.names == ("1.jpg",) and source.read(0) == PHOTO[1]
+            assert ["another archive stands before this one" in line for line in source.problems] == [True] * said
+
+
+def test_a_zip_that_is_called_tar_is_told(tmp_path):
+    packed(tmp_path / "a.zip", [("0.jpg", PHOTO[0])]).rename(tmp_path / "set.tar")
+    with pytest.raises(DataError, match=r"call it \.zip"):
+        open_source(tmp_path / "set.tar")
+
+
+def test_a_folder_entry_of_any_name_is_nothing(tmp_path):
+    with open_source(packed(tmp_path / "set.zip", [("/", b""), ("../", b""), ("0.jpg", PHOTO[0])])) as source:
+        assert source.names == ("0.jpg",) and not source.problems
 
 
 def test_archives_put_together_by_cat_are_read_to_the_last(tmp_path):

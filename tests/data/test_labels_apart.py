@@ -69,6 +69,31 @@ def test_grey_photos_are_not_taken_for_labels_among_grey_photos(tmp_path):
     assert len(open_source(tmp_path)) == 3
 
 
+def _class_map(*colors):
+    """Three blocks on the first of the colours."""
+    pixels = np.tile(np.uint8(colors[0]), (60, 80, 1))
+    for number, color in enumerate(colors[1:]):
+        pixels[10:50, 10 + 20 * number : 25 + 20 * number] = color
+    return pixels
+
+
+@pytest.mark.parametrize(
+    ("pixels", "told"),
+    [
+        (_class_map((0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0)), True),
+        (_class_map((128, 64, 128), (70, 70, 70), (220, 20, 60), (0, 0, 142)), True),
+        (_class_map((60, 60, 60), (90, 90, 90)), True),
+        (np.full((60, 80, 3), (90, 120, 90), np.uint8), False),
+        (photo(3, 80, 60), False),
+        (np.where(_class_map((0,) * 3, (1,) * 3) > 0, photo(3, 80, 60), 255).astype(np.uint8), False),
+    ],
+)
+def test_pictures_of_few_flat_colors_are_told_and_photos_before_one_color_are_not(tmp_path, pixels, told):
+    put(tmp_path, "x/0.png", encoded(pixels))
+    notes = summarize(open_source(tmp_path)).notes
+    assert ["have few colours, all flat, as class maps have" in note for note in notes] == [True] * told
+
+
 def test_masks_that_no_name_tells_are_told_when_they_are_looked_at(tmp_path):
     fill(tmp_path, ["a/0.png", "a/1.png"])
     put(tmp_path, "b/0.png", LABELS["mask"])

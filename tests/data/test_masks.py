@@ -66,6 +66,8 @@ READ = {
     "jpeg": encoded(TRUE, "jpeg", quality=90),
     "jpeg in three channels": encoded(as_rgb(TRUE), "jpeg", quality=90),
     "a cut-out": with_alpha(photo(0, 40, 30), TRUE),
+    "white where it is opaque": with_alpha(as_rgb(TRUE), TRUE),
+    "black where it is opaque": with_alpha(as_rgb(255 - TRUE), TRUE),
     "opaque everywhere": with_alpha(as_rgb(TRUE), 255),
     "opaque grey": encoded(np.dstack([TRUE, np.full_like(TRUE, 255)])),
     "a colour that would be transparent": palette(
@@ -103,6 +105,12 @@ REFUSED = {
     "an opaque photo": (with_alpha(photo(0, 40, 30), 255), "a coloured picture"),
     "class colours": (encoded(np.where(OBJECT[..., None], (128, 0, 0), 0).astype(np.uint8)), "a coloured picture"),
     "a grey photo": (encoded(photo(0, 40, 30)[..., 0] // 2 + 64), "a grey picture"),
+    "a trimap with a thin border": (encoded(numbers(255, 128)), "three-valued"),
+    "a trimap with a border of two": (encoded(numbers(255, 128).repeat(2, 0).repeat(2, 1)), "three-valued"),
+    "a mask that fades out at a side": (
+        with_alpha(as_rgb(TRUE), np.where(np.arange(40) < 5, 0, 255)),
+        "its colours show a mask, and its opacity another one",
+    ),
     "half transparent everywhere": (with_alpha(photo(0, 40, 30), 128), "opacity is 128 of 255 everywhere"),
     "wholly transparent over a mask": (with_alpha(as_rgb(TRUE), 0), "opacity is 0 of 255 everywhere"),
 }

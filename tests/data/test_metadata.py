@@ -44,6 +44,21 @@ def test_windows_line_ends_and_a_byte_order_mark_are_read():
     assert [record.file_name for record in metadata.records] == ["a.png", "b.png"]
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le"])
+def test_lines_of_any_writing_are_read(encoding, end):
+    text = end.join(['{"file_name": "größe.png"}', '{"file_name": "車.png"}', ""])
+    metadata = parse_metadata(text.encode(encoding))
+    assert [record.file_name for record in metadata.records] == ["größe.png", "車.png"] and not metadata.problems
+
+
+def test_a_list_around_all_is_told_as_such_and_a_list_on_a_line_costs_that_line_alone():
+    metadata = parse_metadata(b'[\n{"file_name": "a.png"},\n{"file_name": "b.png"}\n]\n')
+    assert not metadata.records and len(metadata.problems) == 1 and "without brackets" in metadata.problems[0]
+    metadata = parse_metadata(b'[1, 2]\n{"file_name": "b.png"}\n')
+    assert len(metadata.records) == 1 and len(metadata.problems) == 1
+
+
 @pytest.mark.parametrize(
     ("line", "reason"),
     [

@@ -238,6 +238,13 @@ def test_what_cannot_be_read_is_one_line_with_the_file_and_what_to_do(data, reas
         assert "\n" not in message
 
 
+@pytest.mark.parametrize("data", [b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(x) run\n"])
+def test_pictures_that_are_programs_are_not_run(data, monkeypatch):
+    monkeypatch.setattr("subprocess.check_call", lambda *_, **__: pytest.fail("it was run"))
+    with pytest.raises(ImageError, match=r"a.jpg: EPS is a program .* save it as JPEG or PNG"):
+        decode_image(data, "a.jpg")
+
+
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(ImageError, match=r"gone\.png: no such file"):
         decode_image(tmp_path / "gone.png")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from pictures import encoded, fill, mask, photo
 
-from genstruct.data.sources import open_source
+from genstruct.data.sources import open_masks, open_source
 from genstruct.data.tree import choose_images
 from genstruct.errors import DataError, ImageError
 
@@ -59,6 +59,22 @@ def test_a_pipe_among_the_images_is_left_out_and_said(tmp_path):
     source = open_source(tmp_path)
     assert source.names == ("a.png",)
     assert source.problems == ("b.png: not a plain file (a pipe, a socket or a device); it is left out",)
+
+
+def test_links_that_lead_nowhere_concern_themselves_alone(tmp_path):
+    fill(tmp_path, ["a.png"])
+    (tmp_path / "b.png").symlink_to("b.png")
+    (tmp_path / "c.png").symlink_to("lost.png")
+    (tmp_path / "d").symlink_to("d")
+    source = open_source(tmp_path)
+    assert source.names == ("a.png",)
+    assert [problem.partition(":")[0] for problem in source.problems] == ["b.png", "c.png", "d"]
+
+
+@pytest.mark.parametrize("place", ["", ["", "a.png"]])
+def test_an_empty_name_is_not_the_working_folder(place):
+    with pytest.raises(DataError, match="no images given"):
+        open_source(place)
 
 
 def test_folders_may_be_deeper_than_python_may_recurse(tmp_path):
@@ -141,6 +157,31 @@ def test_metadata_of_a_subfolder_names_files_relative_to_itself(tmp_path):
     assert source.records["train/images/0.png"].mask_file_name == "train/masks/0.png"
     assert source.mask(0) is None
     assert source.mask(1).shape == (20, 24)
+
+
+@pytest.mark.parametrize(
+    ("written", "mask"),
+    [
+        ("images\\0.png", "masks\\0.png"),
+        (".\\images\\0.png", "MASKS/0.PNG"),
+        ("Images/0.PNG", "Masks\\0.png"),
+        ("images/%30.png", "masks%2F0.png"),
+        ("images%5C0.png", "./masks/0.png"),
+    ],
+)
+def test_files_are_found_under_names_of_other_systems(tmp_path, written, mask):
+    for open_ in (open_source, open_masks):
+        with open_(_labeled(tmp_path, [{"file_name": written, "mask_file_name": mask}])) as source:
+            assert not source.problems and source.records["images/0.png"].mask_file_name == "masks/0.png"
+
+
+def test_names_that_differ_by_case_or_accents_alone_are_not_guessed(tmp_path):
+    fill(tmp_path, ["a.png", "A.png", "gro\u0308ße.png"])
+    lines = [{"file_name": "a.PNG"}, {"file_name": "größe.png"}, {"file_name": "a.png"}]
+    (tmp_path / "metadata.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    source = open_source(tmp_path)
+    assert source.names == ("a.png", "gro\u0308ße.png")
+    assert source.problems == ("a.PNG: listed in the metadata, but there is no such file",)
 
 
 def test_a_wrong_line_never_lets_a_mask_in_as_an_image(tmp_path):
