@@ -77,7 +77,7 @@ class MaskSet:
     """The masks of one set, which are judged together where one alone is ambiguous. Safe in threads.
 
     Args:
-        read: Gives the bytes of a path; raises `ImageError`.
+        read: Gives the bytes of a path, or where they are; raises `ImageError`.
         paths: Of all masks.
         max_pixels: Larger files are refused.
         predicted: They may be undecided everywhere, as bad predictions are.
@@ -86,7 +86,7 @@ class MaskSet:
 
     def __init__(
         self,
-        read: Callable[[str], bytes],
+        read: Callable[[str], bytes | Path],
         paths: Sequence[str],
         max_pixels: int = MAX_PIXELS,
         predicted: bool = False,
@@ -151,10 +151,10 @@ def decode_mask(
         ImageError: Unreadable, or not a mask.
     """
     name = name or (str(data) if isinstance(data, Path) else "mask")
-    return MaskSet(lambda _: data if isinstance(data, bytes) else _bytes(data), [name], max_pixels)[name]
+    return MaskSet(lambda _: data, [name], max_pixels)[name]
 
 
-def look_at_mask(data: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Mask:
+def look_at_mask(data: bytes | Path, name: str, max_pixels: int = MAX_PIXELS) -> Mask:
     """A file as a mask, by itself.
 
     Raises:
@@ -266,15 +266,12 @@ def _kind(pixels: UInt8[np.ndarray, "height width"], counts: np.ndarray, lossy: 
 
 def _are_labels(pixels: UInt8[np.ndarray, "height width"], counts: np.ndarray, between: np.ndarray) -> bool:
     """Whether values between are few and lie in flat regions, and are not the steps of an enlarged edge."""
-    if len(between) > MOST_LABELS:
-        return False
     steps = len(between) > 1 and between[-1] >= 64 and counts[between].sum() <= counts[WHITE:].sum()
-    if steps:
+    if len(between) > MOST_LABELS or steps:
         return False
     here = (pixels > 0) & (pixels < WHITE)
-    if len(between) == 1 and all(
-        np.logical_and(*pair).any() for pair in ((here[1:], here[:-1]), (here[:, 1:], here[:, :-1]))
-    ):
+    down, across = (here[1:] & here[:-1]).any(), (here[:, 1:] & here[:, :-1]).any()
+    if len(between) == 1 and down and across:
         return True  # soft edges that run in both directions have more values
     flat = here.copy()
     flat[:, :-1] &= pixels[:, :-1] == pixels[:, 1:]
@@ -296,11 +293,3 @@ def _meaning(mask: Mask) -> str:
     if mask.kind in ("unit", "binary"):
         return f"one of a set of class numbers (this one holds {shown}), not a mask"
     return f"class numbers or a three-valued map (the values {shown}), not a mask"
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise ImageError(f"{path}: {reason}; check the file and its permissions") from error
