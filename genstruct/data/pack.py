@@ -7,7 +7,7 @@ the same policy again does nothing.
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from genstruct.data.crop import POLICIES, Policy, Region, choose_region, cut
 from genstruct.data.likeness import strangeness
 from genstruct.data.read import read_picture, told
 from genstruct.data.source import Source
-from genstruct.data.sources import open_source
+from genstruct.data.sources import Root, open_source
 from genstruct.data.threads import in_order
 from genstruct.errors import ConfigError, DataError, GenstructError, ImageError, OutputError
 from genstruct.files import is_occupied, whole_folder
@@ -201,7 +201,7 @@ def fingerprint_of(source: Source, squaring: Squaring) -> str:
     return hashlib.sha256(content.encode()).hexdigest()
 
 
-def holds(archive: Path, root: str, size: int, crop: Policy) -> bool:
+def holds(archive: Path, root: Root | Sequence[Root], size: int, crop: Policy) -> bool:
     """Whether an archive was packed of these very files, wherever they lie now and however their place is written.
 
     False too where names, sizes and times of the files are not all known: then nothing proves it.

@@ -87,9 +87,9 @@ def completed(cls: type, stored: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def at_our_place(stored: Mapping[str, Any], data: DataConfig, archive: Path) -> Mapping[str, Any]:
     """Settings of the run that is there, with our place of the photos where they are the ones that it packed."""
-    before = stored.get("data")
-    if not isinstance(before, dict) or before.get("root") == data.root:
+    before, root = stored.get("data"), plain(data)["root"]
+    if not isinstance(before, dict) or before.get("root") == root:
         return stored
     if not holds(archive, data.root, data.size, data.crop):
         return stored
-    return {**stored, "data": {**before, "root": data.root}}
+    return {**stored, "data": {**before, "root": root}}

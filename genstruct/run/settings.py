@@ -12,8 +12,8 @@ from genstruct.settings import settings
 class PhotosConfig:
     """The photos, at their own sizes."""
 
-    root: str = ""
-    """Folder, .zip, .tar, LSUN LMDB or torchvision:NAME with images of one category."""
+    root: str | tuple[str, ...] = ""
+    """Folder, .zip, .tar, LSUN LMDB or torchvision:NAME with images of one category; or a list of these."""
 
 
 @settings

@@ -93,3 +93,13 @@ def test_a_wrong_model_says_what_it_holds_and_what_is_needed(photos, tmp_path, c
 
 def test_the_toy_is_short():
     assert len((HERE / "toy_capability.py").read_text().splitlines()) <= 150
+
+
+def test_photos_may_lie_in_several_places_and_the_run_goes_on_with_the_same_list(photos, config, tmp_path, capsys):
+    halves = [tmp_path / "one", tmp_path / "two"]
+    for number, path in enumerate(sorted((photos / "images").glob("*.png"))):
+        halves[number % 2].mkdir(exist_ok=True)
+        (halves[number % 2] / path.name).write_bytes(path.read_bytes())
+    command = ("train", config, f"data.root=[{halves[0]},{halves[1]}]", "--out", tmp_path / "run")
+    assert genstruct(*command) == genstruct(*command) == 0
+    assert "photos: 24 in" in capsys.readouterr().out
