@@ -45,6 +45,7 @@ class Materials:
 
     def __init__(self, document: Document) -> None:
         self._document, self._reading = document, document.reading
+        self._reading.expect(len(document.get("images", [])))
         self._made: dict[int, Material] = {}
         self._images: dict[int, UInt8[np.ndarray, "height width 3"] | None] = {}
 

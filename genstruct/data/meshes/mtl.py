@@ -58,6 +58,7 @@ class Library:
         for line in lines:
             for name in _files(line, reading.has_beside):
                 self._read(name)
+        reading.expect(sum(len(material.maps) for material in self._materials.values()))
         self._worn: dict[str, Worn] = {}
 
     def _read(self, name: str) -> None:

@@ -167,6 +167,7 @@ def _wears(
         reading.lost(f"there are no texture coordinates for the picture {header.pictures[0]!r}; drawn without it")
         return [PLAIN], None
     wears = []
+    reading.expect(len(used))
     for number in used:
         pixels = reading.picture_beside(header.pictures[number], "the header")
         wears.append(PLAIN if pixels is None else Wear(picture=Layer(pixels)))

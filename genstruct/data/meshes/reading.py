@@ -11,6 +11,9 @@ from genstruct.data.meshes.names import find_beside, shown
 from genstruct.data.read import read_picture
 from genstruct.errors import DataError, ImageError
 
+MOST_WHOLE = 64
+"""Pictures of the largest size that are held at once, some 800 MB."""
+
 
 @dataclass
 class Reading:
@@ -45,6 +48,11 @@ class Reading:
     def broken(self, reason: str) -> DataError:
         """The error for a file that cannot be read on."""
         return DataError(f"{self.path} cannot be read as a mesh ({reason}); it may be damaged, export it again")
+
+    def expect(self, pictures: int) -> None:
+        """Make pictures smaller where so many would not fit the memory; they share one texture in the end."""
+        if pictures > MOST_WHOLE:
+            self.largest = max(round(self.largest * (MOST_WHOLE / pictures) ** 0.5), 1)
 
     def check_faces(self, faces: int) -> None:
         """Raises `DataError` for more triangles than are read."""

@@ -15,6 +15,8 @@ from genstruct.geometry.mesh import GRAY
 
 SAME = 1 / 512
 """Colours that differ by less are one in bytes."""
+MOST_COPIED = 800_000_000
+"""Bytes of pictures in further colours; beyond, copies are small, as they will be where so many share a texture."""
 
 
 def charts_of(parts: list[Part], largest: int) -> list[Chart]:
@@ -59,6 +61,7 @@ class _Gathered:
         self._cells: list[tuple[Shade, np.ndarray]] = []
         self._tinted: dict[tuple[object, ...], tuple[Wear, Layer]] = {}
         self._names: dict[int, tuple[Pixels, bytes]] = {}
+        self._copied = 0
 
     def add(self, part: Part, wear: Wear, some: Int[np.ndarray, " _"], numbers: Int[np.ndarray, " _"]) -> None:
         """Some triangles of a part that wear the same."""
@@ -107,7 +110,12 @@ class _Gathered:
         """One picture of all that does not change between triangles."""
         key = (id(wear.picture), id(wear.glow_picture), wear.color, wear.glow, wear.linear, tint)
         if key not in self._tinted:
-            self._tinted[key] = wear, _merged(wear, tint)  # the wear is kept, so that its pictures' numbers stay theirs
+            layer = _merged(wear, tint)
+            self._copied += layer.pixels.size if wear.picture is None or layer.pixels is not wear.picture.pixels else 0
+            if self._copied > MOST_COPIED:
+                height, width = (max(side // 8, 1) for side in layer.pixels.shape[:2])
+                layer = Layer(_sized(layer.pixels, width, height), layer.wrap)
+            self._tinted[key] = wear, layer  # the wear is kept, so that its pictures' numbers stay theirs
         return self._tinted[key][1]
 
     def _name(self, pixels: Pixels) -> bytes:

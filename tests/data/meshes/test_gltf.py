@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mesh_files import BLUE, FOUR, GRAY, GREEN, KINDS, RED, SQUARE, TWO, UV, WHITE, Gltf, coded, near, quadrants, read
 
+from genstruct.data.meshes import wear
 from genstruct.errors import DataError
 
 TURN = [0, 0, 2**-0.5, 2**-0.5]  # 90 degrees about z
@@ -482,6 +483,31 @@ def test_pictures_go_on_beyond_their_border_as_samplers_say(tmp_path, across, do
         v = inside(low + (1 - place[1] / 2) * (high - low), down)
         if min(abs(u % 0.5), abs(v % 0.5), 0.5 - u % 0.5, 0.5 - v % 0.5) > 0.06:
             assert near(seen.color(*place), pixels[int(v * 16), int(u * 16)], 4), (place, u, v)
+
+
+def test_many_large_pictures_and_many_colors_of_one_take_no_more_memory_than_some(tmp_path, monkeypatch):
+    monkeypatch.setattr("genstruct.data.meshes.reading.MOST_WHOLE", 4)
+    monkeypatch.setattr("genstruct.data.meshes.wear.MOST_COPIED", 4 * 256**2 * 3)
+    held, kept = [], []
+    merged, unmirrored = wear._merged, wear._unmirrored
+    monkeypatch.setattr(wear, "_unmirrored", lambda layer, uv: kept.append(layer.pixels.size) or unmirrored(layer, uv))
+    monkeypatch.setattr(wear, "_merged", lambda *given: held.append(given[0].picture.pixels.size) or merged(*given))
+    for several in (True, False):
+        g = Gltf()
+        part = g.mesh(uv=UV)
+        pictures = [g.texture(np.kron(quadrants(16), np.full((16, 16, 1), 1, np.uint8))) for _ in range(16)]
+        bases = [{"baseColorTexture": {"index": one}} for one in pictures[: 16 if several else 1]] * (
+            1 if several else 16
+        )
+        shades = [base | {"baseColorFactor": [(n + 1) / 16, 1, 1, 1]} for n, base in enumerate(bases)]
+        g.tree["meshes"] = [{"primitives": [part | {"material": g.material(shade)} for shade in shades]}]
+        if not several:
+            g.tree["images"] = g.tree["images"][:1]
+        seen = read(g.glb(tmp_path), largest_texture=256)
+        assert near(seen.quarters()[0], BLUE, 20) and seen.remarks == []
+        assert np.prod(seen.file.mesh.texture.shape[2:]) < 2 * 256**2
+    assert sum(held[:16]) <= 4 * 256**2 * 3 * 1.1
+    assert sum(kept[16:]) <= 6 * 256**2 * 3
 
 
 def test_triangles_that_reach_far_beyond_a_picture_take_no_memory(tmp_path):
