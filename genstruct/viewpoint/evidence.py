@@ -18,9 +18,13 @@ from genstruct.geometry.rotation import geodesic_distance
 from genstruct.metrics.viewpoint import common_frame
 from genstruct.viewpoint.em import Fit
 from genstruct.viewpoint.graph import Graph
+from genstruct.viewpoint.neighbors import Neighbors
 
 CONFIRMED = 0.7
 """Share of the photos that a second start must confirm. Cars: .92 of 600, .99 of 3000; bottles and balls: .2 to .3."""
+MIRRORED = 0.3
+"""Share of mirror images among neighbours below which azimuths cannot go round: all around .49 to .51, half of the
+circle .14, a quarter and single views .01 to .03."""
 DETERMINED = 0.5
 """Share of the photos whose view must be determined."""
 SAME = math.radians(30)
@@ -34,12 +38,14 @@ class Evidence:
     Args:
         energy: Of each start.
         agreement: Of each start, the share of photos on which it and the chosen one say the same.
+        mirrored: Share of mirror images among the neighbours of photos.
         repeated: Of each photo, whether the start that agrees most with the chosen one says the same; one wrong start
             among several speaks against nothing.
     """
 
     energy: tuple[float, ...]
     agreement: tuple[float, ...]
+    mirrored: float
     repeated: Bool[Tensor, " photos"]
 
     @property
@@ -48,7 +54,7 @@ class Evidence:
         return self.repeated.float().mean().item()
 
 
-def compare(fits: Sequence[Fit], chosen: int) -> Evidence:
+def compare(fits: Sequence[Fit], chosen: int, neighbors: Neighbors) -> Evidence:
     """The chosen fit against the others, each in its best common frame."""
     rotations = [_rotations(fit) for fit in fits]
     own = rotations[chosen]
@@ -56,11 +62,17 @@ def compare(fits: Sequence[Fit], chosen: int) -> Evidence:
     agreement = same.float().mean(1).tolist()
     others = [number for number in range(len(fits)) if number != chosen]
     nearest = max(others, key=lambda number: agreement[number], default=chosen)
-    return Evidence(tuple(fit.energy for fit in fits), tuple(agreement), same[nearest])
+    mirrored = neighbors.mirrored.float().mean().item()
+    return Evidence(tuple(fit.energy for fit in fits), tuple(agreement), mirrored, same[nearest])
 
 
 def reason_against(graph: Graph, evidence: Evidence) -> str:
     """Why the graph as a whole must not be relied on; empty where nothing speaks against it."""
+    if graph.category.whole_circle and evidence.mirrored < MIRRORED:
+        return (
+            f"{evidence.mirrored:.0%} of the photos' neighbours are mirror images, not about half as of photos from all "
+            "around: they show the object from few sides; say so by prior.whole_circle=false, or add photos from other sides"
+        )
     if len(evidence.energy) > 1 and evidence.confirmed < CONFIRMED:
         return (
             f"fits from different starts agree on {evidence.confirmed:.0%} of the photos only, not on {CONFIRMED:.0%}: "

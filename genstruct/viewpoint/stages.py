@@ -164,10 +164,13 @@ class Stages:
     def graph(self) -> Stage[Graph]:
         """All of it together, in memory."""
 
-        def join(progress: OnProgress, photos: Photos, views: Fit, edges: Edges, *starts: Fit) -> Graph:
-            return assemble(photos, views, edges, compare(starts, best(starts)), self.settings.turns.kept)
+        def join(
+            progress: OnProgress, photos: Photos, problem: Problem, views: Fit, edges: Edges, *starts: Fit
+        ) -> Graph:
+            evidence = compare(starts, best(starts), problem.neighbors)
+            return assemble(photos, views, edges, evidence, self.settings.turns.kept)
 
-        return Stage("graph", join, (self.photos, self.views, self.edges, *self.starts))
+        return Stage("graph", join, (self.photos, self.problem, self.views, self.edges, *self.starts))
 
     @property
     def names(self) -> tuple[str, ...]:
