@@ -101,3 +101,21 @@ class InterventionConfig:
     """Edges that each image claims for each turn, and without a turn."""
     kept: PositiveInt = 10
     """Verified edges for each image that the graph keeps, on average."""
+
+
+@settings
+class PaperConfig:
+    """The published system: a graph from interventions with planes only. Not published, our guesses: all numbers."""
+
+    degrees: Annotated[float, Field(gt=0, le=45)] = 15.0
+    """Turn to both sides."""
+    yaws: tuple[Annotated[float, Field(gt=-80, lt=80)], ...] = (-60.0, -30.0, 0.0, 30.0, 60.0)
+    """Of the planes' normals, degrees to the right of the viewer."""
+    pitches: tuple[Annotated[float, Field(gt=-80, lt=80)], ...] = (-30.0, 0.0, 30.0)
+    """Of the planes' normals, degrees above the viewer."""
+    cells: PositiveInt = 1
+    """Along each side of a crop; each cell has a plane of its own."""
+    top: PositiveInt = 5
+    """Crops of the set that a turned one must be like to be real."""
+    claims: PositiveInt = 6
+    """Edges that each image claims for each turn, and without a turn."""

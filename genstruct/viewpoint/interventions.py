@@ -48,8 +48,13 @@ class Hypothesis(Protocol):
         ...
 
     @property
-    def state(self) -> Int[Tensor, " images"]:
-        """Which of the fields each image has."""
+    def states(self) -> int:
+        """How many fields."""
+        ...
+
+    @property
+    def state(self) -> Int[Tensor, "images *cells"]:
+        """Which of the fields each image has, or each of rows and columns of cells of its turned crop."""
         ...
 
 
@@ -87,7 +92,7 @@ def intervene(
 
 
 @torch.no_grad()
-def turned(crops: ObjectCrops, fields: Fields, state: Int[Tensor, " images"]) -> ObjectCrops:
+def turned(crops: ObjectCrops, fields: Fields, state: Int[Tensor, "images *cells"]) -> ObjectCrops:
     """Crops as they would look after the turn, each by the field of its state."""
     parts = [
         _warp(crops.images[rows], crops.masks[rows], fields, state[rows])
@@ -99,5 +104,15 @@ def turned(crops: ObjectCrops, fields: Fields, state: Int[Tensor, " images"]) ->
 
 def _warp(images: Tensor, masks: Tensor, fields: Fields, state: Tensor) -> tuple[Tensor, Tensor]:
     both = torch.cat([images, masks], 1)
-    warped = F.grid_sample(both, fields.source[state], padding_mode="border", align_corners=False)
-    return warped[:, :3], warped[:, 3:] * fields.alpha[state]
+    source, alpha = _of_each(fields.source, state), _of_each(fields.alpha[:, 0], state)
+    warped = F.grid_sample(both, source, padding_mode="border", align_corners=False)
+    return warped[:, :3], warped[:, 3:] * alpha[:, None]
+
+
+def _of_each(fields: Float[Tensor, "states size size *two"], state: Tensor) -> Tensor:
+    """The field that each image has, put together from cells where each cell of it has one of its own."""
+    if state.ndim == 1:
+        return fields[state]
+    pixel = torch.arange(fields.shape[1])
+    row, column = (pixel * cells // len(pixel) for cells in state.shape[1:])
+    return fields[state[:, row][:, :, column], pixel[:, None], pixel]
