@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import quote
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from torch import Tensor
 
 from genstruct.errors import OutputError
@@ -86,19 +86,24 @@ def write_page(out: Path, title: str, sections: Sequence[Section], intro: str = 
         OutputError: `out` cannot be written, or a picture file cannot be read.
     """
     shown = partial(_shown, folder=out.parent.resolve())
-    page = _templates().get_template("page.html")
+    page = templates().get_template("page.html")
     write_text(out, page.render(title=title, intro=intro, sections=sections, shown=shown))
 
 
-def _templates() -> Environment:
-    """Whatever a page is given is text: all of it is escaped."""
-    return Environment(
-        loader=PackageLoader("genstruct.export"),
+def templates(package: str = "genstruct.export") -> Environment:
+    """Those of a package, and the ones here beside them (`base.css` has the colours of all pages, light and dark).
+
+    Whatever a page is given is text: all of it is escaped.
+    """
+    made = Environment(
+        loader=ChoiceLoader([PackageLoader(name) for name in dict.fromkeys([package, "genstruct.export"])]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    made.policies["json.dumps_kwargs"] = {"sort_keys": False}
+    return made
 
 
 def _shown(image: Shown, folder: Path) -> _File:

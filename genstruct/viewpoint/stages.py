@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 from genstruct.configuration import plain
 from genstruct.data.source import Source
 from genstruct.data.sources import open_masks, open_source
+from genstruct.run.ranks import made_once
 from genstruct.run.stages import Stage, StageRunner, counted
 from genstruct.train.report import OnProgress, Progress
 from genstruct.viewpoint.assemble import assemble
@@ -30,8 +31,9 @@ from genstruct.viewpoint.graph import Graph, Photos
 from genstruct.viewpoint.hypotheses import shape_hypothesis
 from genstruct.viewpoint.interventions import intervene
 from genstruct.viewpoint.photos import cut_photos, photos_key
-from genstruct.viewpoint.records import RECORDS, view_lines, view_text
+from genstruct.viewpoint.records import RECORDS
 from genstruct.viewpoint.settings import WITHOUT, ViewpointSettings
+from genstruct.viewpoint.show.write import write_graph
 from genstruct.viewpoint.store import EdgesCodec, FitCodec, Kept, PhotosCodec
 
 T = TypeVar("T")
@@ -44,7 +46,7 @@ def run_stages(settings: ViewpointSettings, make_masks: MakeMasks | None, runner
     if make_masks is not None:
         runner.result(Stage("masks", lambda progress: make_masks(progress) or True))
     stages = Stages(settings, runner)
-    runner.write(RECORDS, view_text(view_lines(runner.result(stages.graph), stages.names)).encode())
+    runner.result(stages.files)
 
 
 def shortfalls(out: Path) -> tuple[str, list[str]]:
@@ -83,7 +85,7 @@ class Stages:
     def photos(self) -> KeptStage[Photos]:
         """Objects cut out of the photos."""
         size = self.settings.objects.size
-        kept = Kept(self.folder, "crops", self._files[1], PhotosCodec())
+        kept = Kept(self.folder, "crops", self._photos_key, PhotosCodec())
 
         def cut(progress: OnProgress) -> Photos:
             with ExitStack() as opened:
@@ -172,17 +174,23 @@ class Stages:
 
         return Stage("graph", join, (self.photos, self.problem, self.views, self.edges, *self.starts))
 
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Of all photos, in the order of their source."""
-        return self._files[0]
+    @cached_property
+    def files(self) -> Stage[tuple[Path, ...]]:
+        """All that is written for people and other programs; what is there and current stays."""
+
+        def write(progress: OnProgress, graph: Graph) -> tuple[Path, ...]:
+            with ExitStack() as opened:
+                photos, _ = self._sources(opened)
+                title = f"View graph of {Path(photos.description).name}"
+                return made_once(lambda: write_graph(graph, self.runner.out, photos, title, counted(progress)))
+
+        return Stage("files", write, (self.graph,))
 
     @cached_property
-    def _files(self) -> tuple[tuple[str, ...], str]:
-        """Names of the photos, and a digest of what decides the crops."""
+    def _photos_key(self) -> str:
+        """A digest of what decides the crops."""
         with ExitStack() as opened:
-            photos, masks = self._sources(opened)
-            return photos.names, photos_key(photos, masks, self.settings.objects.size)
+            return photos_key(*self._sources(opened), self.settings.objects.size)
 
     def _sources(self, opened: ExitStack) -> tuple[Source, Source | None]:
         """Photos and masks, open."""

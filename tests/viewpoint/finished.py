@@ -2,6 +2,7 @@
 
 import math
 
+import pytest
 import torch
 
 from genstruct.data.source import Failure
@@ -9,6 +10,7 @@ from genstruct.viewpoint.crops import ObjectCrops
 from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.graph import Category, Graph, Photos
 from genstruct.viewpoint.nodes import group, spanning_tree
+from genstruct.viewpoint.show import page, shape
 from genstruct.viewpoint.template import Template
 from genstruct.viewpoint.viewpoints import Viewpoints
 from genstruct.viewpoint.views import ViewGrid
@@ -22,6 +24,13 @@ STEP = math.tau / PLACES
 GRID = ViewGrid(16, 0.0, 0.5, 3)
 
 
+def few_views(patch: pytest.MonkeyPatch) -> None:
+    """Draw shapes from fewer sides, so that what writes whole graphs takes a second."""
+    patch.setattr(page, "AROUND", 4)
+    patch.setattr(shape, "FRAMES", 3)
+    patch.setattr(shape, "STRIP", 2)
+
+
 def finished(undetermined: str = "", shapes: int = 1, size: int = 16) -> Graph:
     """Pairs are joined by "same", each pair with the next one by "+"; the last photo is unsure of its view."""
     count = 2 * PLACES
@@ -33,7 +42,9 @@ def finished(undetermined: str = "", shapes: int = 1, size: int = 16) -> Graph:
     candidates[:, 0] = torch.stack([azimuth, elevation, 0.5 + confidence / 2], 1)
     candidates[-1, 1] = torch.tensor([1.0, 0.25, 0.375])
     views = Viewpoints(azimuth, elevation, confidence, torch.arange(count) % shapes, candidates)
-    edges, images = _edges(count), torch.rand(count, 3, size, size, generator=torch.Generator().manual_seed(0))
+    rng = torch.Generator().manual_seed(0)
+    edges = _edges(count)
+    images = 0.7 * torch.rand(count, 3, 1, 1, generator=rng) + 0.3 * torch.rand(count, 3, size, size, generator=rng)
     masks = torch.zeros(count, 1, size, size)
     masks[..., size // 4 : -size // 4, 1:-1] = 1
     squares = torch.tensor([[10.0, 20.0, 40.0]]).expand(count, 3)

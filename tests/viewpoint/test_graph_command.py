@@ -4,12 +4,20 @@ import json
 from pathlib import Path
 
 import pytest
+from finished import few_views
 from rendered import photographed, random_views, wedge, write_photos
 
 from genstruct.cli.main import main
 
 TINY = str(Path(__file__).parents[2] / "configs" / "tiny" / "viewpoint.yaml")
 COUNT = 48
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_views():
+    with pytest.MonkeyPatch.context() as patch:
+        few_views(patch)
+        yield
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +45,7 @@ def stages(out):
 def test_the_folder_holds_every_stage_and_a_line_for_each_photo(made):
     kinds = {name.rpartition("-")[0] for name in stages(made)}
     assert kinds == {"crops", "start-0", "start-1", "shapes", "views", "edges"}
+    assert {"index.html", "graph.json", "graph.graphml", "template.glb"} <= {path.name for path in made.iterdir()}
     lines = [json.loads(line) for line in (made / "viewpoints.jsonl").read_text().splitlines()]
     assert [line["file_name"] for line in lines] == [f"{number:03}.png" for number in range(COUNT)]
     assert all(0 <= line["confidence"] <= 1 for line in lines)

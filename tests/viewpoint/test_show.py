@@ -1,0 +1,209 @@
+"""A graph is written whole, once, and its page is one valid file that shows all of it and nothing as markup."""
+
+import base64
+import dataclasses
+import json
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import torch
+from finished import AWKWARD, BROKEN, PLACES, few_views, finished
+from PIL import Image
+
+from genstruct.errors import OutputError
+from genstruct.viewpoint.show import write
+from genstruct.viewpoint.show.page import EDGE, MIRRORED, VERIFIED, choose, page_data, plain
+from genstruct.viewpoint.show.pictures import CropPictures
+from genstruct.viewpoint.show.write import write_graph
+
+FILES = {
+    "viewpoints.jsonl", "graph.json", "graph.graphml", "template.glb", "template-1.glb", "templates.png",
+    "template.gif", "turned.png", "sphere.png", "index.html",
+}  # fmt: skip
+VOID = {"meta", "link", "img", "input"}
+
+
+class Reader(HTMLParser):
+    """Collects elements and the data; fails on elements that are not closed in order."""
+
+    def __init__(self):
+        super().__init__()
+        self.open, self.found, self.data = [], [], ""
+
+    def handle_starttag(self, tag, attrs):
+        self.found.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.found and self.found[-1][1].get("id") == "data" and self.open[-1:] == ["script"]:
+            self.data += data
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_views():
+    """Pictures of shapes from fewer sides, so that these tests take seconds."""
+    with pytest.MonkeyPatch.context() as patch:
+        few_views(patch)
+        yield
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    out = tmp_path_factory.mktemp("graph")
+    told = []
+    paths = write_graph(finished(shapes=2), out, title=f"Cars {AWKWARD}", on_progress=lambda *step: told.append(step))
+    return out, paths, told
+
+
+@pytest.fixture(scope="module")
+def page(folder):
+    reader = Reader()
+    reader.feed((folder[0] / "index.html").read_text())
+    assert not reader.open
+    return reader
+
+
+def test_all_files_are_there_and_can_be_opened(folder):
+    out, paths, _ = folder
+    assert {path.name for path in paths} == FILES
+    assert {path.name for path in out.iterdir()} == {*FILES, ".written.json"}
+    for name in ("templates.png", "turned.png", "sphere.png", "template.gif"):
+        with Image.open(out / name) as picture:
+            picture.load()
+            assert np.asarray(picture.convert("RGB")).std() > 5
+    assert len((out / "viewpoints.jsonl").read_text().splitlines()) == 2 * PLACES + 2
+
+
+def test_progress_goes_forward_to_its_end(folder):
+    told = folder[2]
+    assert told[0][0] == 0 and told[-1][0] == told[-1][1] and len({total for _, total in told}) == 1
+    assert [done for done, _ in told] == sorted(done for done, _ in told)
+
+
+def test_a_file_that_is_there_stays_and_one_that_is_not_is_made_again(folder, monkeypatch):
+    out, made = folder[0], []
+    plainly = write._write
+    monkeypatch.setattr(write, "_write", lambda file, path, tell: (made.append(file.name), plainly(file, path, tell)))
+    again = dict(title=f"Cars {AWKWARD}")
+    write_graph(finished(shapes=2), out, **again)
+    assert made == []
+    (out / "templates.png").unlink()
+    write_graph(finished(shapes=2), out, **again)
+    assert made == ["templates.png"]
+
+
+def test_a_graph_of_other_edges_draws_no_shape_anew(folder, monkeypatch):
+    made, graph = [], finished(shapes=2)
+    monkeypatch.setattr(write, "_write", lambda file, path, tell: made.append(file.name))
+    edges = dataclasses.replace(graph.edges, similarity=graph.edges.similarity / 2)
+    write_graph(dataclasses.replace(graph, edges=edges), folder[0], title=f"Cars {AWKWARD}")
+    assert {*made} == FILES - {"template.glb", "template-1.glb", "templates.png", "template.gif"}
+    (folder[0] / ".written.json").unlink()
+
+
+def test_an_interrupted_writing_goes_on(tmp_path, monkeypatch):
+    def stopped(*given):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(write, "write_film", stopped)
+        with pytest.raises(KeyboardInterrupt):
+            write_graph(finished(), tmp_path)
+    there = {path.name: path.stat().st_mtime_ns for path in tmp_path.iterdir() if not path.name.startswith(".")}
+    assert "graph.json" in there and "index.html" not in there
+    write_graph(finished(), tmp_path)
+    assert {name: (tmp_path / name).stat().st_mtime_ns for name in there} == there
+    assert (tmp_path / "index.html").exists()
+
+
+def test_an_undetermined_graph_takes_away_what_would_show_its_views(tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"not of the graph")
+    write_graph(finished(shapes=2), tmp_path)
+    write_graph(finished("masks are too poor"), tmp_path)
+    assert FILES - {path.name for path in tmp_path.iterdir()} == {"turned.png", "sphere.png", "template-1.glb"}
+    assert (tmp_path / "mine.png").exists()
+    data = page_data(finished("masks are too poor"), CropPictures(finished().photos.crops))
+    assert data["nodes"]["center"] == [] and not any("azimuth" in photo for photo in data["photos"])
+    assert "Undetermined: masks are too poor" in (tmp_path / "index.html").read_text()
+
+
+def test_a_damaged_list_of_what_is_there_and_foreign_paths_in_it_do_no_harm(tmp_path):
+    outside, out = tmp_path / "precious", tmp_path / "out"
+    outside.write_text("")
+    out.mkdir()
+    (out / ".written.json").write_text(json.dumps({"../precious": "key", "graph.json": 3}))
+    write_graph(finished(), out)
+    assert outside.exists() and (out / "index.html").exists()
+    (out / ".written.json").write_text("[1")
+    write_graph(finished(), out)
+
+
+def test_a_place_that_is_a_file_is_an_error_of_one_line(tmp_path):
+    (tmp_path / "out").write_text("")
+    with pytest.raises(OutputError, match="out"):
+        write_graph(finished(), tmp_path / "out")
+
+
+def test_the_page_asks_nobody_for_anything(folder, page):
+    text = (folder[0] / "index.html").read_text()
+    assert "http:" not in text and "https:" not in text
+    assert not re.search(r"""(?:src|href)=["'](?!data:)""", text) and "@import" not in text
+    policy = [attrs["content"] for tag, attrs in page.found if attrs.get("http-equiv") == "Content-Security-Policy"]
+    assert policy[0].startswith("default-src 'none'")
+
+
+def test_nothing_of_a_graph_becomes_an_element(folder, page):
+    assert not {tag for tag, _ in page.found} & {"b", "i"}
+    assert sum(tag == "script" for tag, _ in page.found) == 2
+    data = json.loads(page.data)
+    assert data["photos"][0]["name"] == AWKWARD and data["failed"] == [[BROKEN, "not an image <&>"]]
+    assert data["notes"] == ["a note <i>"]
+    assert "\u2028" not in page.data
+
+
+def test_every_node_and_every_photo_is_on_the_page(page):
+    graph, data = finished(), json.loads(page.data)
+    assert len(data["photos"]) == len(graph.photos)
+    assert data["nodes"]["center"] == graph.nodes.center.tolist()
+    assert data["nodes"]["azimuth"] == [place * 45.0 for place in range(PLACES)]
+    assert [photo.get("node") for photo in data["photos"][:-1]] == graph.nodes.of.tolist()[:-1]
+    assert data["photos"][-1]["why"] == "confidence 0.25 is below 0.5" and len(data["photos"][-1]["candidates"]) == 2
+    assert list(data["gauge"]) == ["turn", "front", "mirror", "scale", "size"]
+
+
+def test_edges_are_unpacked_as_they_were(page):
+    graph, packed = finished(), base64.b64decode(json.loads(page.data)["edges"])
+    found = sorted(EDGE.iter_unpack(packed))
+    said = zip(
+        graph.edges.start.tolist(),
+        graph.edges.end.tolist(),
+        graph.edges.turn.rad2deg().round().int().tolist(),
+        (graph.edges.similarity * 255).round().int().tolist(),
+        (graph.edges.agrees * VERIFIED + graph.edges.mirrored * MIRRORED).tolist(),
+        strict=True,
+    )
+    assert EDGE.size == 7 and found == sorted(said)
+
+
+def test_of_a_large_graph_the_centers_and_the_surest_photos_are_shown_and_the_page_says_so():
+    graph = finished()
+    confidence = torch.linspace(0.5, 1, len(graph.photos))
+    graph = dataclasses.replace(graph, views=dataclasses.replace(graph.views, confidence=confidence))
+    shown = choose(graph, PLACES + 2, 5)
+    assert {*graph.nodes.center.tolist()} <= {*shown.rows} and len(shown.rows) == PLACES + 2
+    others = sorted({*shown.rows} - {*graph.nodes.center.tolist()})
+    assert others == [row for row in range(len(graph.photos)) if row not in graph.nodes.center.tolist()][-3:-1]
+    assert len(shown.edges) == 5 and (shown.edges.similarity.diff() <= 0).all()
+    for start, end in zip(shown.edges.start.tolist(), shown.edges.end.tolist(), strict=True):
+        pair = shown.rows[start], shown.rows[end]
+        assert pair in zip(graph.edges.start.tolist(), graph.edges.end.tolist(), strict=True)
+
+
+def test_what_is_no_text_is_written_as_escapes():
+    assert plain("a\udcff<é") == "a\\udcff<é"
