@@ -70,8 +70,8 @@ def reason_against(graph: Graph, evidence: Evidence) -> str:
     """Why the graph as a whole must not be relied on; empty where nothing speaks against it."""
     if graph.category.whole_circle and evidence.mirrored < MIRRORED:
         return (
-            f"{evidence.mirrored:.0%} of the photos' neighbours are mirror images, not about half as of photos from all "
-            "around: they show the object from few sides; say so by prior.whole_circle=false, or add photos from other sides"
+            f"{evidence.mirrored:.0%} of the photos' neighbours are mirror images, of photos from all around about "
+            "half: they show the object from few sides; say so by prior.whole_circle=false, or add photos"
         )
     if len(evidence.energy) > 1 and evidence.confirmed < CONFIRMED:
         return (
