@@ -30,7 +30,7 @@ def assemble(photos: Photos, fit: Fit, claims: Edges, evidence: Evidence, kept: 
     tree = spanning_tree(edges, len(photos))
     found = category(fit)
     found = replace(found, findings={**found.findings, "starts": _told(evidence)})
-    graph = Graph(photos, found, views, edges, nodes, tree)
+    graph = Graph(photos, found, views, edges, nodes, tree, denied=claims[~claims.agrees])
     return replace(graph, undetermined=reason_against(graph, evidence))
 
 

@@ -6,7 +6,7 @@ distortion; a turned crop is never compared with one that was not turned.
 """
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -48,6 +48,11 @@ class Edges:
     def __getitem__(self, rows: Tensor) -> "Edges":
         """Some of the edges, by a mask or by numbers."""
         return Edges(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
+
+    @staticmethod
+    def cat(parts: "Sequence[Edges]") -> "Edges":
+        """Several, one after the other."""
+        return Edges(*(torch.cat([getattr(part, name) for part in parts]) for name in Edges.__dataclass_fields__))
 
 
 def find_edges(plain: Pairs, turned: Mapping[float, Pairs], azimuth: Float[Tensor, " images"], count: int) -> Edges:

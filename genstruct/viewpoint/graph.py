@@ -72,6 +72,7 @@ class Graph:
         tree: Rows of the edges of a maximum spanning forest of them.
         undetermined: Why the whole graph must not be relied on; empty where it may.
         notes: What a reader should know beside.
+        denied: Claims that views do not verify: no part of the graph, but of what confidence is judged by.
     """
 
     photos: Photos
@@ -82,6 +83,12 @@ class Graph:
     tree: Int[Tensor, " tree"]
     undetermined: str = ""
     notes: tuple[str, ...] = ()
+    denied: Edges | None = None
+
+    @property
+    def shown_edges(self) -> Edges:
+        """What is shown of a graph: its edges, in their order, and then the claims that are denied."""
+        return self.edges if self.denied is None else Edges.cat([self.edges, self.denied])
 
     def cameras(self) -> Camera:
         """See `photo_cameras`."""

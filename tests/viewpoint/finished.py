@@ -43,7 +43,8 @@ def finished(undetermined: str = "", shapes: int = 1, size: int = 16) -> Graph:
     candidates[-1, 1] = torch.tensor([1.0, 0.25, 0.375])
     views = Viewpoints(azimuth, elevation, confidence, torch.arange(count) % shapes, candidates)
     rng = torch.Generator().manual_seed(0)
-    edges = _edges(count)
+    claims = _claims(count)
+    edges, denied = claims[claims.agrees], claims[~claims.agrees]
     images = 0.7 * torch.rand(count, 3, 1, 1, generator=rng) + 0.3 * torch.rand(count, 3, size, size, generator=rng)
     masks = torch.zeros(count, 1, size, size)
     masks[..., size // 4 : -size // 4, 1:-1] = 1
@@ -52,15 +53,14 @@ def finished(undetermined: str = "", shapes: int = 1, size: int = 16) -> Graph:
     sizes = torch.tensor([[80, 60]]).expand(count, 2)
     failed = (Failure(BROKEN, "not an image <&>"),)
     photos = Photos(names, sizes, ObjectCrops(images, masks, squares), failed, {COPY: names[2]})
-    good = torch.nonzero(edges.agrees)[:, 0]
-    tree = good[spanning_tree(edges[good], count)]
+    tree = spanning_tree(edges, count)
     nodes = group(edges, azimuth, elevation, confidence, 0.5)
     templates = tuple(Template(seed=number, cells=4, texels=8) for number in range(shapes))
     category = Category(templates, GRID, 2.6, True, {"starts": 4, "energies": [-0.3, -0.25]})
-    return Graph(photos, category, views, edges, nodes, tree, undetermined, ("a note <i>",))
+    return Graph(photos, category, views, edges, nodes, tree, undetermined, ("a note <i>",), denied)
 
 
-def _edges(count: int) -> Edges:
+def _claims(count: int) -> Edges:
     """Within pairs, to the next pair, and one that the views deny: a claim about a mirror image."""
     rows = [(2 * place, 2 * place + 1, False, 0.0, 0.9, True) for place in range(PLACES)]
     rows += [(2 * place, 2 * (place + 1) % count, False, STEP, 0.75, True) for place in range(PLACES)]

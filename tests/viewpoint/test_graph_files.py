@@ -29,7 +29,7 @@ def test_graph_json_is_its_record_and_has_an_edge_a_line(graph, tmp_path):
     assert read == json.loads(json.dumps(graph_record(graph, ["template.glb"])))
     assert read["format"] == "genstruct view graph" and read["version"] == 1 and read["undetermined"] is None
     lines = (tmp_path / "graph.json").read_text().splitlines()
-    assert sum(line.startswith("  [") for line in lines) == len(graph.edges)
+    assert sum(line.startswith("  [") for line in lines) == len(graph.shown_edges)
 
 
 def test_edges_say_their_kind_their_turn_and_whether_they_are_verified(graph, tmp_path):
@@ -38,7 +38,7 @@ def test_edges_say_their_kind_their_turn_and_whether_they_are_verified(graph, tm
     assert tuple(read["columns"]) == COLUMNS
     said = {"start": 0, "end": 1, "kind": "same", "turn": 0.0, "similarity": 0.9, "verified": True, "mirrored": False}
     assert edges[0] == said
-    assert [edge["kind"] for edge in edges] == ["same"] * PLACES + ["+"] * PLACES + ["-"] == kinds(graph.edges)
+    assert [edge["kind"] for edge in edges] == ["same"] * PLACES + ["+"] * PLACES + ["-"] == kinds(graph.shown_edges)
     last = {"start": 2, "end": 8, "kind": "-", "turn": -45.0, "similarity": 0.5, "verified": False, "mirrored": True}
     assert edges[-1] == last
 
@@ -102,9 +102,9 @@ def test_what_xml_cannot_hold_is_replaced():
 def test_counts_and_verdict(graph):
     found = counts(graph)
     assert (found.photos, found.determined, found.failed, found.copies) == (2 * PLACES, 2 * PLACES - 1, 1, 1)
-    assert (found.edges, found.verified, found.components, found.largest) == (2 * PLACES + 1, 2 * PLACES, 1, 2 * PLACES)
+    assert (found.edges, found.denied, found.components, found.largest) == (2 * PLACES, 1, 1, 2 * PLACES)
     said = "15 of 16 photos have a view (94%), in 8 groups of one view; 100% of the photos hang together by 16 verified"
-    assert verdict(graph) == f"{said} edges; 1 more are denied."
+    assert verdict(graph) == f"{said} edges; 1 more claims are denied by the views."
 
 
 def test_single_photos_are_no_components():

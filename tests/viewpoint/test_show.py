@@ -178,14 +178,14 @@ def test_every_node_and_every_photo_is_on_the_page(page):
 
 
 def test_edges_are_unpacked_as_they_were(page):
-    graph, packed = finished(), base64.b64decode(json.loads(page.data)["edges"])
+    every, packed = finished().shown_edges, base64.b64decode(json.loads(page.data)["edges"])
     found = sorted(EDGE.iter_unpack(packed))
     said = zip(
-        graph.edges.start.tolist(),
-        graph.edges.end.tolist(),
-        graph.edges.turn.rad2deg().round().int().tolist(),
-        (graph.edges.similarity * 255).round().int().tolist(),
-        (graph.edges.agrees * VERIFIED + graph.edges.mirrored * MIRRORED).tolist(),
+        every.start.tolist(),
+        every.end.tolist(),
+        every.turn.rad2deg().round().int().tolist(),
+        (every.similarity * 255).round().int().tolist(),
+        (every.agrees * VERIFIED + every.mirrored * MIRRORED).tolist(),
         strict=True,
     )
     assert EDGE.size == 7 and found == sorted(said)
@@ -195,14 +195,14 @@ def test_of_a_large_graph_the_centers_and_the_surest_photos_are_shown_and_the_pa
     graph = finished()
     confidence = torch.linspace(0.5, 1, len(graph.photos))
     graph = dataclasses.replace(graph, views=dataclasses.replace(graph.views, confidence=confidence))
-    shown = choose(graph, PLACES + 2, 5)
+    shown, every = choose(graph, PLACES + 2, 5), graph.shown_edges
     assert {*graph.nodes.center.tolist()} <= {*shown.rows} and len(shown.rows) == PLACES + 2
     others = sorted({*shown.rows} - {*graph.nodes.center.tolist()})
     assert others == [row for row in range(len(graph.photos)) if row not in graph.nodes.center.tolist()][-3:-1]
     assert len(shown.edges) == 5 and (shown.edges.similarity.diff() <= 0).all()
     for start, end in zip(shown.edges.start.tolist(), shown.edges.end.tolist(), strict=True):
         pair = shown.rows[start], shown.rows[end]
-        assert pair in zip(graph.edges.start.tolist(), graph.edges.end.tolist(), strict=True)
+        assert pair in zip(every.start.tolist(), every.end.tolist(), strict=True)
 
 
 def test_what_is_no_text_is_written_as_escapes():

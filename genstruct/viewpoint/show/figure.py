@@ -43,7 +43,7 @@ def write_figure(path: Path, graph: Graph, pictures: Pictures) -> None:
     """Write the figure."""
     rows = chosen(graph.views)
     cells = [[_cell(graph, pictures, start, end) for end in rows] for start in rows]
-    captions = [f"{math.degrees(graph.views.azimuth[row]):.0f}°" for row in rows]
+    captions = [f"{round(math.degrees(graph.views.azimuth[row])) % 360}°" for row in rows]
     write_png(path, picture_grid(cells, captions, captions, SIDE))
 
 

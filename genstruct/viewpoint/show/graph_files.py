@@ -13,7 +13,8 @@
 - `components`: how many photos each has.
 - `edges`: `columns` and `rows`: `start` and `end` (photos), `kind` ("same", "+" or "-"), `turn` (by which the azimuth
   grows from start to end), `similarity` (cosine, the lesser of both ways), `verified` (the views of both ends say so
-  too), `mirrored` (the claim is about the mirror image of the end). `tree`: edges of a maximum spanning forest.
+  too: these come first, the others are claims that are denied), `mirrored` (the claim is about the mirror image of the
+  end). `tree`: edges of a maximum spanning forest.
 - `failed`: `file_name` and `error`; `copies`: `file_name` and `copy_of`.
 
 `graph.graphml` has the photos as nodes and the verified edges alone; Gephi and yEd open it.
@@ -64,7 +65,7 @@ def graph_record(graph: Graph, shapes: list[str]) -> dict[str, Any]:
         "photos": list(photo_records(graph)),
         "nodes": list(_nodes(graph)),
         "components": graph.nodes.component.bincount().tolist(),
-        "edges": {"columns": list(COLUMNS), "rows": list(edge_rows(graph.edges))},
+        "edges": {"columns": list(COLUMNS), "rows": list(edge_rows(graph.shown_edges))},
         "tree": graph.tree.tolist(),
         "failed": [{"file_name": failure.name, "error": failure.why} for failure in graph.photos.failed],
         "copies": [{"file_name": name, "copy_of": first} for name, first in graph.photos.twins.items()],
@@ -118,10 +119,9 @@ def write_graphml(path: Path, graph: Graph) -> None:
         drawn.add_node(row, label=xml_text(known.pop("file_name")), **known)
     if not graph.undetermined:
         in_tree = set(graph.tree.tolist())
-        for row, (start, end, kind, turn, similarity, verified, mirrored) in enumerate(edge_rows(graph.edges)):
-            if verified:
-                said = {"kind": kind, "turn": turn, "weight": similarity, "mirrored": mirrored, "tree": row in in_tree}
-                drawn.add_edge(start, end, row, **said)  # keys become ids, which must differ in the whole file
+        for row, (start, end, kind, turn, similarity, _, mirrored) in enumerate(edge_rows(graph.edges)):
+            said = {"kind": kind, "turn": turn, "weight": similarity, "mirrored": mirrored, "tree": row in in_tree}
+            drawn.add_edge(start, end, row, **said)  # keys become ids, which must differ in the whole file
     with whole_file(path) as partial:
         nx.write_graphml_xml(drawn, partial)
 

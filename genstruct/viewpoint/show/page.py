@@ -96,10 +96,11 @@ def choose(graph: Graph, photos: int = MOST_PHOTOS, edges: int = MOST_EDGES) -> 
     rows = rank.argsort(stable=True)[:photos].sort().values
     place = torch.full((count,), -1)
     place[rows] = torch.arange(len(rows))
-    inside = graph.edges[(place[graph.edges.start] >= 0) & (place[graph.edges.end] >= 0)]
+    every = graph.shown_edges
+    inside = every[(place[every.start] >= 0) & (place[every.end] >= 0)]
     best = inside[inside.similarity.argsort(descending=True, stable=True)[:edges]]
     counted = Edges(place[best.start], place[best.end], best.mirrored, best.turn, best.similarity, best.agrees)
-    return Shown(tuple(rows.tolist()), counted, count, len(graph.edges))
+    return Shown(tuple(rows.tolist()), counted, count, len(every))
 
 
 def packed(edges: Edges) -> bytes:

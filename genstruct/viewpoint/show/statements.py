@@ -21,8 +21,8 @@ class Counts:
         nodes: Groups of photos with one view.
         components: Of photos that verified edges join, those with more than one photo.
         largest: Photos in the largest of them.
-        edges: Claims of interventions.
-        verified: Of these, the ones that the views of both ends confirm; a graph may keep these alone.
+        edges: Claims of interventions that views verify, as many as the graph keeps.
+        denied: Claims that views do not verify.
     """
 
     photos: int
@@ -33,7 +33,7 @@ class Counts:
     components: int
     largest: int
     edges: int
-    verified: int
+    denied: int
 
 
 def counts(graph: Graph) -> Counts:
@@ -48,7 +48,7 @@ def counts(graph: Graph) -> Counts:
         components=int((sizes > 1).sum()),
         largest=int(sizes.max()) if len(sizes) else 0,
         edges=len(graph.edges),
-        verified=int(graph.edges.agrees.sum()),
+        denied=len(graph.shown_edges) - len(graph.edges),
     )
 
 
@@ -58,8 +58,8 @@ def verdict(graph: Graph) -> str:
         return f"Undetermined: {graph.undetermined}. No view below may be relied on."
     found = counts(graph)
     views = f"{found.determined:,} of {found.photos:,} photos have a view ({_share(found.determined, found.photos)})"
-    joined = f"{_share(found.largest, found.photos)} of the photos hang together by {found.verified:,} verified edges"
-    denied = f"; {found.edges - found.verified:,} more are denied" if found.verified < found.edges else ""
+    joined = f"{_share(found.largest, found.photos)} of the photos hang together by {found.edges:,} verified edges"
+    denied = f"; {found.denied:,} more claims are denied by the views" if found.denied else ""
     return f"{views}, in {found.nodes:,} groups of one view; {joined}{denied}."
 
 

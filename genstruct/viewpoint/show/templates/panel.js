@@ -118,18 +118,19 @@ function edgesOf(photo) {
   const part = known.component ? `, in component ${known.component}` : "";
   const view = known.azimuth === undefined ? "" : `; azimuth ${angle(known.azimuth)}, elevation ${angle(known.elevation)}`;
   const said = `Confidence ${percent(known.confidence)}${view}${part}.`;
-  const sum = `${counted(found.length, "edge", "edges")}: ${verified} verified, ${found.length - verified} rejected`;
+  const denied = found.length - verified;
+  const sum = `${counted(verified, "verified edge", "verified edges")}, ${counted(denied, "claim", "claims")} denied`;
   const list = make("div");
   fill(list, found, edgeRow, EDGES);
   return [make("h3", known.name), make("p", said, "small"), make("h3", sum), list];
 }
 
 function edgeRow(edge) {
-  const made = make("button", undefined, edge.verified ? "edge" : "edge rejected");
+  const made = make("button", undefined, edge.verified ? "edge" : "edge denied");
   made.type = "button";
   const [name, text] =
     edge.turn === 0 ? ["same", "same"] : edge.turn > 0 ? ["plus", `+ ${edge.turn}°`] : ["minus", `− ${-edge.turn}°`];
-  const about = make("span", edge.verified ? "✓ verified" : "✗ rejected", "verified");
+  const about = make("span", edge.verified ? "✓ verified" : "✗ denied", "verified");
   const how = `, similarity ${edge.similarity.toFixed(2)}${edge.mirrored ? ", mirror image" : ""}`;
   const line = make("span");
   line.append(about, how);
@@ -169,7 +170,7 @@ function listUnsure() {
   const share = `${counted(unsure.length, "photo", "photos")} of ${photos.length.toLocaleString("en")}`;
   section.querySelector("p").textContent = data.undetermined
     ? `No photo has a view: ${data.undetermined}.`
-    : `${share}: too few of their edges agree with a view, and they stand nowhere on the sphere.`;
+    : `${share}: too little of what other photos claim agrees with their view; they stand nowhere on the sphere.`;
   fill(section.querySelector("div"), unsure, (photo) =>
     tileButton(photo, percent(photos[photo].confidence), () => {
       openPhoto(photo);
