@@ -29,11 +29,6 @@ def assemble(photos: Photos, fit: Fit, claims: Edges, evidence: Evidence, kept: 
     nodes = group(edges, views.azimuth, views.elevation, sure, SURE)
     tree = spanning_tree(edges, len(photos))
     found = category(fit)
-    found = replace(found, findings={**found.findings, "starts": _told(evidence)})
+    found = replace(found, findings={**found.findings, **evidence.told()})
     graph = Graph(photos, found, views, edges, nodes, tree, denied=claims[~claims.agrees])
     return replace(graph, undetermined=reason_against(graph, evidence))
-
-
-def _told(evidence: Evidence) -> list[dict[str, float]]:
-    rows = zip(evidence.energy, evidence.agreement, strict=True)
-    return [{"energy": round(energy, 4), "agreement": round(share, 3)} for energy, share in rows]

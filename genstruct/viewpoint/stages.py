@@ -25,7 +25,7 @@ from genstruct.train.report import OnProgress, Progress
 from genstruct.viewpoint.assemble import assemble
 from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Fit, OnRound, Problem
-from genstruct.viewpoint.evidence import compare
+from genstruct.viewpoint.evidence import look
 from genstruct.viewpoint.fitting import best, category, finish, grow, prepare, start
 from genstruct.viewpoint.graph import Graph, Photos
 from genstruct.viewpoint.hypotheses import shape_hypothesis
@@ -169,7 +169,7 @@ class Stages:
         def join(
             progress: OnProgress, photos: Photos, problem: Problem, views: Fit, edges: Edges, *starts: Fit
         ) -> Graph:
-            evidence = compare(starts, best(starts), problem.neighbors)
+            evidence = look(starts, best(starts), problem.neighbors, photos.crops)
             return assemble(photos, views, edges, evidence, self.settings.turns.kept)
 
         return Stage("graph", join, (self.photos, self.problem, self.views, self.edges, *self.starts))

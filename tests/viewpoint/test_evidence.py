@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from genstruct.viewpoint.config import GridConfig, PriorConfig
+from genstruct.viewpoint.crops import ObjectCrops
 from genstruct.viewpoint.em import Fit
-from genstruct.viewpoint.evidence import compare
+from genstruct.viewpoint.evidence import look
 from genstruct.viewpoint.fitting import orbit
 from genstruct.viewpoint.neighbors import Neighbors
 
 ORBIT = orbit(PriorConfig(), GridConfig())
 COUNT = 200
+CROPS = ObjectCrops(torch.rand(COUNT, 3, 8, 8), torch.rand(COUNT, 1, 8, 8), torch.zeros(COUNT, 3))
 
 
 def fit(view, energy=0.0):
@@ -19,8 +21,10 @@ def fit(view, energy=0.0):
 
 
 def neighbors(mirrored):
-    index = torch.zeros(COUNT, 4, dtype=torch.long)
-    return Neighbors(index, torch.rand(COUNT, 4, generator=torch.Generator().manual_seed(0)) < mirrored, index.float())
+    index = (torch.arange(COUNT)[:, None] + torch.tensor([1, 2, 3, 50])) % COUNT
+    return Neighbors(
+        index, torch.rand(COUNT, 4, generator=torch.Generator().manual_seed(0)) < mirrored, torch.ones(COUNT, 4)
+    )
 
 
 @pytest.fixture
@@ -34,20 +38,20 @@ def turned(views, azimuths):
 
 
 def test_starts_that_differ_by_the_frame_alone_confirm_each_other(views):
-    found = compare([fit(views), fit(turned(views, 7)), fit(turned(views, 18))], 0, neighbors(0.5))
+    found = look([fit(views), fit(turned(views, 7)), fit(turned(views, 18))], 0, neighbors(0.5), CROPS)
     assert found.agreement == (1.0, 1.0, 1.0) and found.confirmed == 1
 
 
 def test_photos_on_which_the_starts_differ_are_named(views):
     other = views.clone()
     other[:50] = turned(other[:50], 18)  # front and back of these
-    found = compare([fit(views), fit(other)], 0, neighbors(0.5))
+    found = look([fit(views), fit(other)], 0, neighbors(0.5), CROPS)
     assert not found.repeated[:50].any() and found.repeated[50:].all()
 
 
 def test_one_wrong_start_among_several_speaks_against_nothing(views):
     accident = views[torch.randperm(COUNT, generator=torch.Generator().manual_seed(2))]
-    found = compare([fit(accident), fit(views), fit(turned(views, 3))], 1, neighbors(0.5))
+    found = look([fit(accident), fit(views), fit(turned(views, 3))], 1, neighbors(0.5), CROPS)
     assert found.confirmed == 1 and found.agreement[0] < 0.6
 
 
@@ -55,8 +59,8 @@ def test_views_that_are_an_accident_of_the_start_are_not_confirmed(views):
     accidents = [
         fit(torch.randint(len(ORBIT.grid), (COUNT,), generator=torch.Generator().manual_seed(n))) for n in (3, 4)
     ]
-    assert compare([fit(views), *accidents], 0, neighbors(0.5)).confirmed < 0.5
+    assert look([fit(views), *accidents], 0, neighbors(0.5), CROPS).confirmed < 0.5
 
 
 def test_the_share_of_mirror_images_is_told(views):
-    assert compare([fit(views)], 0, neighbors(0.1)).mirrored == pytest.approx(0.1, abs=0.03)
+    assert look([fit(views)], 0, neighbors(0.1), CROPS).mirrored == pytest.approx(0.1, abs=0.03)
