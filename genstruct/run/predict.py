@@ -66,6 +66,11 @@ class Photo:
     files: Mapping[str, Path] = field(default_factory=dict)
     names: Mapping[str, str] = field(default_factory=dict)
 
+    @property
+    def image(self) -> Float[Tensor, "3 height width"]:
+        """As the model sees it, sRGB in [0, 1]."""
+        return to_unit(self.pixels)
+
     def whole(self) -> UInt8[np.ndarray, "height width 3"]:
         """Its pixels in full, decoded once more. Raises ImageError."""
         return self.source.image(self.number)
@@ -92,8 +97,8 @@ class Task(Protocol[R]):
         replaced unless told to."""
         ...
 
-    def predict(self, images: Sequence[Float[Tensor, "3 _ _"]]) -> Sequence[R]:
-        """A result for each of the images, sRGB in [0, 1]."""
+    def predict(self, photos: Sequence[Photo]) -> Sequence[R]:
+        """A result for each of the photos."""
         ...
 
     def write(self, photo: Photo, result: R) -> Mapping[str, Any]:
@@ -239,7 +244,7 @@ class _Stream(Generic[R]):
         if not photos:
             return []
         try:
-            results = self.task.predict([to_unit(photo.pixels) for photo in photos])
+            results = self.task.predict(photos)
             return list(zip(photos, results, strict=True))
         except Exception as error:
             if len(photos) == 1:

@@ -84,8 +84,9 @@ class MaskTask:
         self.files = {MASK: "{}.png", **{extra: extra + "/{}.png" for extra in extras}}
         self.made_by = {"model": predictor.fingerprint, "refined": options.refine, "threshold": options.threshold}
 
-    def predict(self, images: Sequence[Float[Tensor, "3 _ _"]]) -> list[Float[Tensor, "1 _ _"]]:
+    def predict(self, photos: Sequence[Photo]) -> list[Float[Tensor, "1 _ _"]]:
         """Masks on the CPU."""
+        images = [photo.image for photo in photos]
         return [mask.cpu() for mask in self.predictor.predict(images, refine=self.options.refine)]
 
     def write(self, photo: Photo, result: Float[Tensor, "1 _ _"]) -> Mapping[str, Any]:

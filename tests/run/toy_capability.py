@@ -91,9 +91,9 @@ class Finder:
         """See `Model`."""
         return encode_weights(self.network, {"kind": KIND, "card": dict(self.card)}, half)
 
-    def predict(self, images: Sequence[Float[Tensor, "3 _ _"]]) -> list[Tensor]:
+    def predict(self, photos: Sequence[Photo]) -> list[Tensor]:
         """See `Task`."""
-        return [self.network(image[None])[0] for image in images]
+        return [self.network(photo.image[None])[0] for photo in photos]
 
     def write(self, photo: Photo, result: Tensor) -> Mapping[str, object]:
         """See `Task`."""
