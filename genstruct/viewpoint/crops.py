@@ -36,6 +36,14 @@ class ObjectCrops:
     def __len__(self) -> int:
         return len(self.images)
 
+    def __getitem__(self, rows: Tensor) -> "ObjectCrops":
+        """Some of them, by a mask or by numbers."""
+        return ObjectCrops(self.images[rows], self.masks[rows], self.squares[rows])
+
+    def to(self, device: torch.device) -> "ObjectCrops":
+        """On a device."""
+        return ObjectCrops(self.images.to(device), self.masks.to(device), self.squares.to(device))
+
 
 def mask_box(masks: Float[Tensor, "batch 1 height width"], tail: float = TAIL) -> Float[Tensor, "batch 4"]:
     """x0, y0, x1, y1 between which all but a share `tail` of the mask lies on each side, pixels; sub-pixel.

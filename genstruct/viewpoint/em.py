@@ -52,12 +52,17 @@ class Fit:
 
 
 class Images:
-    """Images as the rows of one matrix, so that all energies are one product."""
+    """Images as the rows of one matrix, so that all energies are one product.
 
-    def __init__(self, seen: Appearance) -> None:
+    Args:
+        seen: Their maps.
+        area: Of a mean mask, pixels: what energies are relative to. Of these images if left out.
+    """
+
+    def __init__(self, seen: Appearance, area: Tensor | None = None) -> None:
         self.mask = seen.mask.flatten(1)
         self.maps = seen.maps.flatten(2)
-        self.area = self.mask.sum(1).mean()
+        self.area = self.mask.sum(1).mean() if area is None else area
         self.squares = self.mask.square().sum(1)
 
     def __len__(self) -> int:

@@ -70,7 +70,7 @@ class MaskFinder:
     def mask(self, name: str, size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
         """0 to 255, of the photo's size (width, height). Raises ImageError."""
         if self.source is None:
-            return _ellipse(size)
+            return ellipse(size)
         if name in self.missing:
             raise ImageError(f"{name}: {self.missing[name]}")
         try:
@@ -136,10 +136,8 @@ def _attempt(photos: Source, number: int, finder: MaskFinder, size: int) -> Cut 
         name, image = photos.names[number], photos.image(number)
         wide = (image.shape[1], image.shape[0])
         mask = finder.mask(name, wide)
-        covered = float((mask > 127).mean())
-        if not SMALLEST <= covered <= LARGEST:
-            what = "is empty" if not covered else f"covers {covered:.1%} of the photo"
-            raise ImageError(f"{name}: its mask {what}, usable ones {SMALLEST:.1%} to {LARGEST:.0%}")
+        if fault := mask_fault(mask):
+            raise ImageError(f"{name}: {fault}")
         colors, cut, square = crop_object(image, mask, size)
         return Cut((torch.cat([colors, cut]) * 255).round().byte(), square, wide)
     except ImageError as error:
@@ -164,7 +162,17 @@ def _fitted(
     return np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.BILINEAR))
 
 
-def _ellipse(size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
+def mask_fault(mask: UInt8[np.ndarray, "height width"]) -> str:
+    """Why a mask tells nothing of an object; empty where it does."""
+    covered = float((mask > 127).mean())
+    if SMALLEST <= covered <= LARGEST:
+        return ""
+    what = f"covers {covered:.1%} of the photo" if covered else "is empty"
+    return f"its mask {what}, usable ones {SMALLEST:.1%} to {LARGEST:.0%}"
+
+
+def ellipse(size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
+    """What stands for a mask where there is none: an ellipse in the middle of a photo of this width and height."""
     width, height = size
     y, x = np.ogrid[:height, :width]
     across, down = (x + 0.5) / width - 0.5, (y + 0.5) / height - 0.5

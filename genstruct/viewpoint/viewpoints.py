@@ -38,6 +38,10 @@ class Viewpoints:
         """Some of them, by a mask or by numbers."""
         return Viewpoints(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
+    def to(self, device: torch.device | str) -> "Viewpoints":
+        """On a device."""
+        return Viewpoints(*(getattr(self, name).to(device) for name in self.__dataclass_fields__))
+
     @property
     def determined(self) -> Bool[Tensor, " photos"]:
         """Whether the confidence is enough to say so."""
