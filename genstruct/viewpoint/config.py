@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
 
 from genstruct.errors import ConfigError
-from genstruct.settings import settings
+from genstruct.settings import Share, settings
 
 Degrees = Annotated[float, Field(ge=-90, le=90)]
 Temperature = Annotated[float, Field(gt=0, le=10)]
@@ -119,3 +119,31 @@ class PaperConfig:
     """Crops of the set that a turned one must be like to be real."""
     claims: PositiveInt = 6
     """Edges that each image claims for each turn, and without a turn."""
+
+
+@settings
+class DistillConfig:
+    """How a small network learns what the graph knows."""
+
+    widths: tuple[Annotated[int, Field(ge=8, multiple_of=8)], ...] = (16, 32, 64, 128)
+    """Channels of the network from 48 pixels downwards; each step halves the resolution."""
+    lr: PositiveFloat = 3e-3
+    """Learning rate of AdamW."""
+    weight_decay: NonNegativeFloat = 0.02
+    """Of AdamW."""
+    softness: PositiveFloat = 6.0
+    """Standard deviation by which labels are spread round the circle, degrees."""
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.08
+    """Largest move of a crop, half sides."""
+    scale: Annotated[float, Field(ge=0, lt=1)] = 0.08
+    """Largest change of its size, as a share."""
+    rotation: NonNegativeFloat = 5.0
+    """Largest turn in the picture plane, degrees."""
+    held_out: Annotated[float, Field(gt=0, lt=0.9)] = 0.1
+    """Share of the photos that it does not learn from, and by which its confidence is judged."""
+    swap: Share = 0.2
+    """Share of objects that are laid before another picture."""
+    mask_noise: NonNegativeFloat = 0.1
+    """Strength by which outlines of masks are bent, as a share of their range."""
+    color: NonNegativeFloat = 0.5
+    """Strength of the changes of colour, see `genstruct.nn.augmentation.change_color`."""

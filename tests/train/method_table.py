@@ -32,6 +32,9 @@ from genstruct.train.distributed import current, joined
 from genstruct.train.method import Method
 from genstruct.train.randomness import seeded
 from genstruct.train.trainer import Trainer
+from genstruct.viewpoint.config import DistillConfig
+from genstruct.viewpoint.distill import Distillation
+from genstruct.viewpoint.views import ViewGrid
 
 TRAIN = TrainConfig(
     images=48,  # six steps: levels of the generators grow in after three or four of them, penalties come at 0 and 3
@@ -59,6 +62,7 @@ class Row:
         silent: Parameters whose gradient is zero by construction.
         tolerance: Between one rank and two, after all steps, absolute.
         train: Other settings of the training.
+        fields: Further values of the images.
     """
 
     make: Callable[[int], Method]
@@ -66,6 +70,14 @@ class Row:
     silent: tuple[str, ...] = ()
     tolerance: float = 1e-5
     train: Mapping[str, Any] = field(default_factory=dict)
+    fields: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def _views(count: int = 20) -> Mapping[str, np.ndarray]:
+    """One view for each image, most of them sure."""
+    candidates = np.zeros((count, 4, 3), np.float32)
+    candidates[:, 0] = np.stack([np.arange(count) / 3, np.full(count, 0.2), np.full(count, 0.9)], 1)
+    return {"views": candidates, "confidence": (np.arange(count) % 5 > 0).astype(np.float32)}
 
 
 def _mask_learning(seed: int) -> MaskLearning:
@@ -97,23 +109,26 @@ METHODS = {
     "mask learning": Row(_mask_learning),
     "inversion": Row(_inversion),
     "autoencoder": Row(lambda seed: Autoencoder(seed), 8),
+    "distillation": Row(
+        lambda seed: Distillation(ViewGrid(8, 0.0, 0.5, 2), DistillConfig(widths=(8, 8, 8)), seed), fields=_views()
+    ),
     "contrast": Row(lambda seed: Contrast(seed), 8),
 }
 
 
-def photos(size: int, count: int = 20, labels: bool = False) -> Archive:
+def photos(size: int, count: int = 20, labels: bool = False, more: Mapping[str, np.ndarray] | None = None) -> Archive:
     """Smooth noise with masks; labels on demand."""
     coarse = np.random.default_rng(0).integers(0, 256, (count, 4, 4, 3), np.uint8)
     images = coarse.repeat(size // 4, 1).repeat(size // 4, 2)
     fields = {"labels": np.arange(count) % 7, "weight": np.arange(count) / count} if labels else {}
-    return Archive.from_arrays(images, np.ascontiguousarray(images[..., 0]), fields=fields)
+    return Archive.from_arrays(images, np.ascontiguousarray(images[..., 0]), fields={**fields, **(more or {})})
 
 
 def trainer(name: str, out: Path, seed: int = 0, labels: bool = False, **train: Any) -> Trainer:
     """A trainer of this rank's share of a method's images."""
     row, ranks = METHODS[name], current()
     config = replace(TRAIN, **{**row.train, "seed": seed, **train})
-    images = photos(row.size, labels=labels)
+    images = photos(row.size, labels=labels, more=row.fields)
     batches = Batches(images, config.batch, seed, "cpu", ranks.rank, ranks.world, prefetch=False)
     return Trainer(row.make(seed), batches, config, out)
 
