@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from genstruct.cli import prediction
 from genstruct.cli.arguments import place
+from genstruct.cli.objects import segmenter_file
 from genstruct.cli.train import look_at_photos, shown
 from genstruct.errors import ConfigError, DataError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 MASKS = "masks"
 """Folder of the masks that a model made, in the folder of the graph."""
-MODEL_SUFFIX = ".safetensors"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
     from genstruct.viewpoint.stages import shortfalls
 
     prediction.check_apart(args.images, args.out)
-    experiment, model = _experiment(args), _segmenter(args.masks)
+    experiment = _experiment(args)
+    model = segmenter_file(args.masks) if args.masks else None
     look_at_photos(experiment)
     make_masks = partial(_make_masks, args, model) if model else None
     if not experiment.run(args.out, shown, make_masks):
@@ -78,20 +79,9 @@ def _experiment(args: argparse.Namespace) -> "ViewpointExperiment":
 def _objects(args: argparse.Namespace) -> dict[str, str]:
     if args.masks is None:
         return {}
-    if _segmenter(args.masks) is None:
+    if segmenter_file(args.masks) is None:
         return {"masks": args.masks}
     return {"masks": str(args.out / MASKS), "segmenter": args.masks}
-
-
-def _segmenter(masks: str | None) -> Path | None:
-    """The file of the model that `--masks` names; None where it names masks."""
-    from genstruct.run.weights import weights_file
-    from genstruct.segmentation.segmenter import RUN_FILE
-
-    path = place(masks or "")
-    if masks is None or not (path.suffix == MODEL_SUFFIX or (path / RUN_FILE).is_file()):
-        return None
-    return weights_file(path, RUN_FILE)
 
 
 def _make_masks(args: argparse.Namespace, model: Path, progress: "OnProgress") -> None:

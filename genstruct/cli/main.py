@@ -22,6 +22,7 @@ COMMANDS = {
     "train": "genstruct.cli.train",
     "masks": "genstruct.cli.masks",
     "graph": "genstruct.cli.graph",
+    "viewpoints": "genstruct.cli.viewpoints",
     "samples": "genstruct.cli.samples",
     "evaluate": "genstruct.cli.evaluate",
     "views": "genstruct.cli.views",

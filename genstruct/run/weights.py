@@ -15,6 +15,8 @@ from torch import Tensor, nn
 from genstruct.errors import CheckpointError, ConfigError
 
 FORMAT = 1
+ASSETS = (Path("assets"), Path(__file__).parents[2] / "assets")
+"""Where published weights are looked for by their name: here, and in a checkout of the project."""
 
 
 @runtime_checkable
@@ -59,11 +61,29 @@ def fingerprint_of(network: nn.Module) -> str:
 
 
 def weights_file(path: Path, name: str, hint: str = "is its training finished?") -> Path:
-    """`path` itself, or the file called `name` in the folder of a run. Raises CheckpointError where it is missing."""
+    """`path` itself, the file called `name` in the folder of a run, or published weights of which `path` is the name.
+
+    Raises:
+        CheckpointError: None of them is there.
+    """
+    if not path.exists() and (known := published(str(path))) is not None:
+        return known
     file = path / name if path.is_dir() else path
     if not file.is_file():
-        raise CheckpointError(f"{file}: no such file" + (f"; {hint}" if path.is_dir() else ""))
+        names = [place.stem for folder in ASSETS for place in sorted(folder.glob("*.safetensors"))]
+        known_names = (
+            f"; by name there are {', '.join(dict.fromkeys(names))}" if names and path == Path(path.stem) else ""
+        )
+        raise CheckpointError(f"{file}: no such file" + (f"; {hint}" if path.is_dir() else known_names))
     return file
+
+
+def published(name: str) -> Path | None:
+    """The file of weights that are called by name alone (`cars`), where it is known."""
+    if Path(name).name != name or Path(name).suffix:
+        return None
+    files = [folder / f"{name}.safetensors" for folder in ASSETS]
+    return next((file for file in files if file.is_file()), None)
 
 
 def read_weights(file: Path, kind: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -88,7 +88,10 @@ def test_help_answers_without_importing_torch_and_without_warnings():
     ("arguments", "message"),
     [
         (["trian"], "unknown command 'trian'; did you mean 'train'?"),
-        (["zzz"], "unknown command 'zzz'; commands are train, masks, graph, samples, evaluate, views, data"),
+        (
+            ["zzz"],
+            "unknown command 'zzz'; commands are train, masks, graph, viewpoints, samples, evaluate, views, data",
+        ),
         (["train", "--otu", "x"], "unknown argument '--otu'; did you mean --out?; see genstruct train --help"),
         (["data", "--wrks=3", "x"], "unknown argument '--wrks=3'; did you mean --workers?; see genstruct data --help"),
         (["evaluate", "mask"], "did you mean 'masks'?; see genstruct evaluate --help"),
