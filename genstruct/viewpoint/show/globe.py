@@ -113,6 +113,8 @@ class _Sheet:
         _lines(draw, xy, self.links[near])
         picture = picture.resize((WIDTH, height), Image.Resampling.LANCZOS)
         self._paste(picture, Places(xy, torch.ones(len(xy))), MAP_THUMB)
+        heights = f"elevation {math.degrees(low):.0f}° to {math.degrees(high):.0f}° upwards"
+        ImageDraw.Draw(picture).text((8, 8), f"azimuth to the right, {heights}", INK, ImageFont.load_default(18))
         return picture
 
     def _paste(self, picture: Image.Image, places: Places, side: int) -> None:

@@ -71,7 +71,7 @@ def page_data(graph: Graph, pictures: Pictures) -> dict[str, Any]:
         "undetermined": graph.undetermined,
         "notes": [*graph.notes, *_left_out(shown)],
         "counts": asdict(counts(graph)),
-        "gauge": gauge(graph.category),
+        "gauge": {} if graph.undetermined else gauge(graph.category),
         "findings": dict(graph.category.findings),
         "photos": _photos(graph, shown),
         "nodes": _nodes(graph, shown),

@@ -56,6 +56,11 @@ function percent(value) {
   return `${Math.round(100 * value)} %`;
 }
 
+// Of a graph that must not be relied on, no photo is sure.
+function sureness(photo) {
+  return data.undetermined ? "" : percent(photos[photo].confidence);
+}
+
 function angle(value) {
   return `${Math.round(value)}°`;
 }
@@ -84,19 +89,29 @@ function openNode(node, photo) {
   const said = `Group ${node}: ${counted(nodes.size[node], "photo", "photos")}, mean confidence ${percent(mean)}.`;
   const list = make("div", undefined, "thumbs");
   fill(list, members[node], (member) =>
-    tileButton(member, percent(photos[member].confidence), () => openPhoto(member), member === first),
+    tileButton(member, sureness(member), () => openPhoto(member), member === first),
   );
-  panel.replaceChildren(make("h2", title), make("p", said, "small"), list, ...edgesOf(first));
+  fillPanel(`${title}. ${said}`, first, [make("h2", title), make("p", said, "small"), list, ...edgesOf(first)]);
   face(node);
+}
+
+// One sentence is spoken by screen readers; who was inside of the panel with a keyboard stays there.
+function fillPanel(spoken, photo, parts) {
+  const inside = panel.contains(document.activeElement);
+  panel.replaceChildren(...parts);
+  panel.scrollTop = 0;
+  if (inside) panel.focus({ preventScroll: true });
+  document.getElementById("spoken").textContent = spoken;
+  history.replaceState(null, "", `#photo-${photo}`);
   redraw();
-  history.replaceState(null, "", `#photo-${first}`);
 }
 
 function openPhoto(photo) {
   const known = photos[photo];
   if (known.node !== undefined) return openNode(known.node, photo);
   view.node = -1;
-  const candidates = (known.candidates ?? []).map(
+  const told = data.undetermined ? [] : known.candidates ?? [];
+  const candidates = told.map(
     ([azimuth, elevation, share]) => `azimuth ${angle(azimuth)}, elevation ${angle(elevation)}: ${percent(share)}`,
   );
   const list = make("ul", undefined, "small");
@@ -104,9 +119,7 @@ function openPhoto(photo) {
   const why = known.why || data.undetermined || "belongs to no group";
   const parts = [make("h2", "Undetermined"), thumb(photo, 128), make("p", `No view: ${why}.`, "small")];
   if (candidates.length) parts.push(make("h3", "What it may show"), list);
-  panel.replaceChildren(...parts, ...edgesOf(photo));
-  redraw();
-  history.replaceState(null, "", `#photo-${photo}`);
+  fillPanel(`${known.name}: no view, ${why}`, photo, [...parts, ...edgesOf(photo)]);
 }
 
 // Name, confidence and edges of a photo.
@@ -117,9 +130,11 @@ function edgesOf(photo) {
   const verified = found.filter((edge) => edge.verified).length;
   const part = known.component ? `, in component ${known.component}` : "";
   const view = known.azimuth === undefined ? "" : `; azimuth ${angle(known.azimuth)}, elevation ${angle(known.elevation)}`;
-  const said = `Confidence ${percent(known.confidence)}${view}${part}.`;
+  const said = data.undetermined ? "" : `Confidence ${sureness(photo)}${view}${part}.`;
   const denied = found.length - verified;
-  const sum = `${counted(verified, "verified edge", "verified edges")}, ${counted(denied, "claim", "claims")} denied`;
+  const sum = data.undetermined
+    ? counted(found.length, "claim", "claims")
+    : `${counted(verified, "verified edge", "verified edges")}, ${counted(denied, "claim", "claims")} denied`;
   const list = make("div");
   fill(list, found, edgeRow, EDGES);
   return [make("h3", known.name), make("p", said, "small"), make("h3", sum), list];
@@ -130,7 +145,8 @@ function edgeRow(edge) {
   made.type = "button";
   const [name, text] =
     edge.turn === 0 ? ["same", "same"] : edge.turn > 0 ? ["plus", `+ ${edge.turn}°`] : ["minus", `− ${-edge.turn}°`];
-  const about = make("span", edge.verified ? "✓ verified" : "✗ denied", "verified");
+  const word = data.undetermined ? "claimed" : edge.verified ? "✓ verified" : "✗ denied";
+  const about = make("span", word, "verified");
   const how = `, similarity ${edge.similarity.toFixed(2)}${edge.mirrored ? ", mirror image" : ""}`;
   const line = make("span");
   line.append(about, how);
@@ -172,7 +188,7 @@ function listUnsure() {
     ? `No photo has a view: ${data.undetermined}.`
     : `${share}: too little of what other photos claim agrees with their view; they stand nowhere on the sphere.`;
   fill(section.querySelector("div"), unsure, (photo) =>
-    tileButton(photo, percent(photos[photo].confidence), () => {
+    tileButton(photo, sureness(photo), () => {
       openPhoto(photo);
       panel.focus();
     }),
