@@ -1,28 +1,32 @@
-"""Find the viewpoints of a labelled set without its labels, from several starts, and score each step.
+"""Compare the view graph with what it is compared with, on a labelled set whose labels only score: the paper's table.
 
     DATA=../shared/data/cars/train
     genstruct masks --model cars $DATA --refine --out out/masks
-    python tools/study_viewpoint.py $DATA --masks out/masks --seeds 0,1,2 --out out/views.json
+    python tools/study_viewpoint.py $DATA --masks out/masks --limit 1000 --out out/views
 
-Rows of the table: one shape; the same with twice as many azimuths; several shapes; the images
-that are surest. "precision" is the share of the verified edges, the ten most similar an image, whose claimed turn is
-true within 30 degrees. Cameras of the metadata are read for scoring only. This is the core of the viewpoint capability;
-its commands are still to come.
+Rows: chance, retrieval without interventions, planes as published, convex stand-ins, the learned shape with
+interventions only, the method without one of its parts, sham turns, no masks, the whole. Then, of each hypothesis,
+whether crops turned by it know the direction of the turn, and whether realism chooses it. One file a row lies in
+--out/rows: the same command again goes on with what is missing; table.md and table.json hold what there is.
 """
 
 import argparse
+import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from genstruct.cli.ending import ending
+from genstruct.cli.ending import CONTINUES, ending
+from genstruct.errors import ConfigError
+from genstruct.files import write_bytes, write_json
 
 if TYPE_CHECKING:
-    from genstruct.metrics.viewpoint import ViewScores
+    from benchmarks.viewpoints import Subject
 
-PER_IMAGE = 10
-SURE = 0.75
+VIEWS = ("median", "<15", "<30", "flips", "tree median", "tree <30", "precision", "edges", "joined", "surest flips")
+TURNS = ("one-way", "mutual", "best match", "realism", "chosen", "realism by critic", "chosen by critic")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -30,40 +34,94 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("data", type=Path, help="folder with images and metadata.jsonl")
     made.add_argument("--masks", type=Path, required=True, help="folder of masks named like the images")
-    made.add_argument("--seeds", default="0", help="starts, with commas between (0)")
-    made.add_argument("--limit", type=int, help="only the first so many images")
-    made.add_argument("--shapes", type=int, default=5, help="shapes of the category (5)")
-    made.add_argument("--out", type=Path, help="also write the rows as JSON")
+    made.add_argument("--seed", type=int, default=0, help="of the start (0)")
+    made.add_argument("--limit", type=int, help="only so many images, evenly spaced")
+    made.add_argument("--only", help="rows, with commas between; all if left out")
+    made.add_argument("--out", type=Path, required=True, help="folder for rows and table")
     return made
 
 
-@ending("study_viewpoint")
+@ending("study_viewpoint", CONTINUES)
 def main(argv: list[str] | None = None) -> int:
-    """Print a table."""
+    """Make what rows are missing, and the table."""
     args = parser().parse_args(argv)
-    from benchmarks.viewpoints import study
+    from benchmarks.viewpoint_rows import ROWS
+    from benchmarks.viewpoint_turns import HYPOTHESES
 
-    from genstruct.files import write_json
-
-    rows = []
-    for seed in map(int, args.seeds.split(",")):
-        began = time.monotonic()
-        for name, scores, more in study(args.data, args.masks, seed, args.shapes, args.limit):
-            seconds = time.monotonic() - began
-            rows.append({"seed": seed, "row": name, **figures(scores), **more, "seconds": round(seconds, 1)})
-            print(
-                "  ".join(
-                    f"{key} {value:.3g}" if isinstance(value, float) else f"{value}" for key, value in rows[-1].items()
-                )
-            )
-    if args.out:
-        write_json(args.out, rows)
+    steps = steps_of(args)
+    wanted = list(steps) if args.only is None else args.only.split(",")
+    if unknown := sorted(set(wanted) - set(steps)):
+        raise ConfigError(f"--only: there is no row {unknown[0]!r}; rows: {', '.join(steps)}")
+    for name in wanted:
+        path = args.out / "rows" / f"{file_name(name)}.json"
+        if not path.exists():
+            began = time.monotonic()
+            figures = steps[name]()
+            write_json(path, {"row": name, "figures": figures, "seconds": round(time.monotonic() - began, 1)})
+        print(json.dumps(json.loads(path.read_text())), flush=True)
+    made = {name: args.out / "rows" / f"{file_name(name)}.json" for name in steps}
+    found = {name: json.loads(path.read_text()) for name, path in made.items() if path.exists()}
+    write_json(args.out / "table.json", list(found.values()))
+    text = table(VIEWS, {name: found[name]["figures"] for name in ROWS if name in found})
+    about_turns = {name: row["figures"] for name, row in found.items() if name not in ROWS}
+    text += "\n" + table(TURNS, joined(about_turns, list(HYPOTHESES)))
+    write_bytes(args.out / "table.md", text.encode())
     return 0
 
 
-def figures(scores: "ViewScores") -> dict[str, float]:
-    """Median error in degrees, shares within 15 and 30 degrees, and flips."""
-    return {"median": scores.median, "<15": scores.within(15), "<30": scores.within(30), "flips": scores.flips}
+def steps_of(args: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
+    """What makes each row; the subject is read when the first needs it."""
+    from benchmarks.viewpoint_rows import ROWS
+    from benchmarks.viewpoint_turns import HYPOTHESES, chosen, direction
+    from benchmarks.viewpoints import read_subject
+
+    from genstruct.viewpoint.realism import Retrieval
+
+    made: dict[str, Subject] = {}
+
+    def subject(row: str = "") -> "Subject":
+        kind = "no masks" if row == "no masks" else "masks"
+        if kind not in made:
+            masks = None if kind == "no masks" else args.masks
+            made[kind] = read_subject(args.data, masks, args.out / kind.replace(" ", "-"), args.limit, args.seed)
+        return made[kind]
+
+    rows = {name: lambda name=name, row=row: row(subject(name)) for name, row in ROWS.items()}
+    turns = {f"turns: {name}": lambda make=make: direction(subject(), make) for name, make in HYPOTHESES.items()}
+    choice = {
+        "choice by retrieval": lambda: chosen(subject(), Retrieval(subject().crops)),
+        "choice by critic": lambda: chosen(subject(), subject().critic),
+    }
+    return {**rows, **turns, **choice}
+
+
+def joined(found: dict[str, dict[str, Any]], names: list[str]) -> dict[str, dict[str, float]]:
+    """Figures of each hypothesis, from the rows about turns and about choices."""
+    rows: dict[str, dict[str, float]] = {name: dict(found.get(f"turns: {name}", {})) for name in names}
+    for judge, ending_ in (("choice by retrieval", ""), ("choice by critic", " by critic")):
+        for name, figures in found.get(judge, {}).items():
+            rows[name] |= {f"{key}{ending_}": value for key, value in figures.items()}
+    return rows
+
+
+def table(columns: tuple[str, ...], rows: dict[str, dict[str, float]]) -> str:
+    """Markdown; columns without any figure are left out."""
+    shown = [column for column in columns if any(column in row for row in rows.values())]
+    lines = [f"| | {' | '.join(shown)} |", "|---" * (len(shown) + 1) + "|"]
+    for name, row in rows.items():
+        cells = [written(column, row[column]) if column in row else "" for column in shown]
+        lines.append(f"| {name} | {' | '.join(cells)} |")
+    return "\n".join(lines) + "\n"
+
+
+def written(column: str, value: float) -> str:
+    """Degrees and counts with one decimal, shares with three."""
+    return f"{value:.1f}" if column in ("median", "tree median", "edges", "best match") else f"{value:.3f}"
+
+
+def file_name(row: str) -> str:
+    """A row's name as a file name."""
+    return "".join(c if c.isalnum() else "-" for c in row)
 
 
 if __name__ == "__main__":

@@ -147,3 +147,15 @@ class DistillConfig:
     """Strength by which outlines of masks are bent, as a share of their range."""
     color: NonNegativeFloat = 0.5
     """Strength of the changes of colour, see `genstruct.nn.augmentation.change_color`."""
+
+
+@settings
+class CriticConfig:
+    """A critic of realism."""
+
+    widths: tuple[tuple[int, int], ...] = ((4, 64), (8, 48), (16, 32), (32, 16))
+    """Resolution and channels of each level."""
+    bending: PositiveFloat = 0.12
+    """Standard deviation of the distortions that it learns to tell, in half sides of a crop: about 15 degrees."""
+    lr: PositiveFloat = 4e-3
+    """Rate of AdamW."""

@@ -25,7 +25,7 @@ from genstruct.viewpoint.edges import Edges, Pairs, find_edges
 from genstruct.viewpoint.hypotheses import ChosenHypothesis, planes, proxy_hypothesis
 from genstruct.viewpoint.interventions import Hypothesis, turned
 from genstruct.viewpoint.nodes import Nodes, group, spanning_tree
-from genstruct.viewpoint.realism import Retrieval, cell_features, realism_of
+from genstruct.viewpoint.realism import Retrieval, cells, realism_of
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,9 @@ def real_planes(crops: ObjectCrops, config: PaperConfig) -> ChosenHypothesis:
     """For each image, or each cell of it, the plane whose turned crops are most real."""
     turn = math.radians(config.degrees)
     made = [proxy_hypothesis(crops, depth) for depth in planes(config.pitches, config.yaws)]
-    cells = range(config.cells)
-    judges = [
-        Retrieval(crops, cell_features(row, column, config.cells), config.top) for row in cells for column in cells
-    ]
-    best = realism_of(crops, made, judges, (turn, -turn)).argmax(-1)
-    return ChosenHypothesis(made, best[0] if config.cells == 1 else best.T.unflatten(1, (config.cells, config.cells)))
+    judge = Retrieval(crops, top=config.top, parts=cells(config.cells) if config.cells > 1 else None)
+    best = realism_of(crops, made, judge, (turn, -turn)).argmax(-1)
+    return ChosenHypothesis(made, best if config.cells == 1 else best.T.unflatten(1, (config.cells, config.cells)))
 
 
 def graph_by(crops: ObjectCrops, hypothesis: Hypothesis, config: PaperConfig) -> PublishedGraph:

@@ -1,89 +1,147 @@
-"""The steps of `tools/study_viewpoint.py`: crops, neighbours, starts, shapes, interventions, each scored."""
+"""What `tools/study_viewpoint.py` compares on: a labelled set whose labels score, and nothing else."""
 
 import math
-from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
-from genstruct.data.masks import decode_mask
-from genstruct.data.sources import open_source
+from genstruct.data.sources import open_masks, open_source
 from genstruct.errors import DataError
 from genstruct.geometry.camera import Camera
-from genstruct.metrics.viewpoint import ViewScores, score_views
-from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, PriorConfig
-from genstruct.viewpoint.crops import ObjectCrops, crop_object
+from genstruct.metrics.viewpoint import score_views
+from genstruct.train.config import TrainConfig
+from genstruct.viewpoint.config import CriticConfig, FitConfig, GridConfig, GrowConfig, PriorConfig
+from genstruct.viewpoint.critic import Critic, train_critic
+from genstruct.viewpoint.crops import ObjectCrops
 from genstruct.viewpoint.edges import Edges
-from genstruct.viewpoint.em import Fit
+from genstruct.viewpoint.em import Fit, Problem
 from genstruct.viewpoint.fitting import category, finish, grow, prepare, start
-from genstruct.viewpoint.hypotheses import shape_hypothesis
-from genstruct.viewpoint.interventions import intervene
+from genstruct.viewpoint.hypotheses import ShapeHypothesis, shape_hypothesis
 from genstruct.viewpoint.nodes import components
-from genstruct.viewpoint.selection import confidence, strongest
+from genstruct.viewpoint.photos import cut_photos, photos_key
+from genstruct.viewpoint.selection import strongest
+from genstruct.viewpoint.store import FitCodec, Kept, PhotosCodec
 
 SIZE = 64
-BEST, SURE = 10, 0.75
+PER_IMAGE = 10
+"""Edges for each image, on average, of which precision is told."""
+CRITIC = 20_000
+"""Images that a critic learns from."""
+RIGHT = math.radians(30)
 
-Row = tuple[str, ViewScores, dict[str, float]]
-
-
-def study(data: Path, masks: Path, seed: int, shapes: int, limit: int | None = None) -> Iterator[Row]:
-    """Rows of one start: a name, scores of all or of the surest images, and further figures."""
-    crops, azimuth, true = read(data, masks, limit)
-    grid, prior = GridConfig(), PriorConfig()
-    problem = prepare(crops, prior, grid, FitConfig())
-    fit = start(problem, prior, seed)
-    yield "one shape", scored(fit, true), {"energy": fit.energy}
-    yield "finer views", scored(finish(problem, fit, grid), true), {}
-    fit = grow(problem, fit, GrowConfig(shapes=shapes), seed)
-    last = finish(problem, fit, grid)
-    yield "several shapes", scored(last, true), {"shapes": float(len(last.templates))}
-    found, elevation = last.orbit.grid.mean_view(last.q)
-    hypothesis = shape_hypothesis(category(last), found, elevation, last.shares.argmax(1))
-    edges = intervene(crops, hypothesis, found)
-    certain = confidence(edges, len(crops))
-    sure = certain >= certain.quantile(1 - SURE)
-    yield f"surest {sure.float().mean():.0%}", scored(last, true, sure), edge_figures(edges, azimuth)
+Figures = dict[str, float]
 
 
-def read(data: Path, masks: Path, limit: int | None) -> tuple[ObjectCrops, Tensor, Tensor]:
-    """Crops, and the true azimuths and rotations. Raises DataError for an image without a camera."""
-    crops, azimuths, rotations = [], [], []
+@dataclass(frozen=True)
+class Subject:
+    """Images with known views.
+
+    Args:
+        crops: Of the images.
+        azimuth: True, radians; scores only.
+        rotation: True, world to camera; scores only.
+        seed: Of the start.
+        folder: Where the common fit is kept, made from `made_from`.
+    """
+
+    crops: ObjectCrops
+    azimuth: Float[Tensor, " images"]
+    rotation: Float[Tensor, "images 3 3"]
+    seed: int
+    folder: Path
+    made_from: tuple[str | int | None, ...]
+
+    def __len__(self) -> int:
+        return len(self.crops)
+
+    def problem(self, crops: ObjectCrops | None = None) -> Problem:
+        """What fits are made from."""
+        return prepare(crops or self.crops, PriorConfig(), GridConfig(), FitConfig())
+
+    def fitted(self, problem: Problem) -> Fit:
+        """From one start to the last posteriors."""
+        fit = grow(problem, start(problem, PriorConfig(), self.seed), GrowConfig(), self.seed)
+        return finish(problem, fit, GridConfig())
+
+    @cached_property
+    def fit(self) -> Fit:
+        """That of the whole method, which several rows share."""
+        kept = Kept(self.folder, "fit", list(self.made_from), FitCodec())
+        found = kept.find()
+        return kept.keep(self.fitted(self.problem())) if found is None else found
+
+    @cached_property
+    def critic(self) -> Critic:
+        """Trained on the crops; continued where it stopped."""
+        train = TrainConfig(images=CRITIC, batch=32, seed=self.seed, tensorboard=False, preview_every_images=0)
+        return train_critic(self.crops, self.folder / f"critic-{len(self)}", CriticConfig(), train)
+
+    @cached_property
+    def views(self) -> tuple[Tensor, Tensor]:
+        """Azimuth and elevation of the whole method, radians."""
+        return self.fit.orbit.grid.mean_view(self.fit.q)
+
+    @cached_property
+    def shapes(self) -> ShapeHypothesis:
+        """The category's own, each image in its view."""
+        return shape_hypothesis(category(self.fit), *self.views, self.fit.shares.argmax(1))
+
+
+def read_subject(data: Path, masks: Path | None, folder: Path, limit: int | None, seed: int) -> Subject:
+    """A set, or evenly spaced images of it. Raises DataError for images without camera."""
     with open_source(data) as source:
-        for number, name in enumerate(source.names[:limit]):
-            record = source.records.get(name)
-            if record is None or record.azimuth is None or record.world_to_camera is None:
-                raise DataError(f"{name}: its metadata has no azimuth or world_to_camera, which are needed to score")
-            file = (masks / name).with_suffix(".png")
-            crops.append(crop_object(source.image(number), decode_mask(file), SIZE))
-            azimuths.append(math.radians(record.azimuth))
-            rotations.append(torch.tensor(record.world_to_camera)[:, :3])
-    images, cut, squares = (torch.stack(part) for part in zip(*crops, strict=True))
-    return ObjectCrops(images, cut, squares), torch.tensor(azimuths), torch.stack(rotations)
+        opened = None if masks is None else open_masks(str(masks), predicted=True)
+        kept = Kept(folder, "crops" if masks else "bare", photos_key(source, opened, SIZE), PhotosCodec())
+        photos = kept.find() or kept.keep(cut_photos(source, opened, SIZE))
+        records = [source.records.get(name) for name in photos.names]
+    azimuths, rotations = [], []
+    for name, record in zip(photos.names, records, strict=True):
+        if record is None or record.azimuth is None or record.world_to_camera is None:
+            raise DataError(f"{name}: its metadata has no azimuth or world_to_camera, which are needed to score")
+        azimuths.append(math.radians(record.azimuth))
+        rotations.append(torch.tensor(record.world_to_camera)[:, :3])
+    count = len(photos) if limit is None else min(limit, len(photos))
+    rows = torch.linspace(0, len(photos) - 1, count).round().long()
+    crops = ObjectCrops(photos.crops.images[rows], photos.crops.masks[rows], photos.crops.squares[rows])
+    made_from = (kept.key, count, seed)
+    return Subject(crops, torch.tensor(azimuths)[rows], torch.stack(rotations)[rows], seed, folder, made_from)
 
 
-def scored(fit: Fit, true: Tensor, only: Bool[Tensor, " images"] | None = None) -> ViewScores:
-    """Errors of the views of a fit; the frame is always fitted on every other image."""
-    azimuth, elevation = fit.orbit.grid.mean_view(fit.q)
-    found = Camera.orbit(azimuth, elevation, fit.orbit.distance, 1.0, (1, 1)).rotation
-    scores = score_views(found, true)
-    if only is None:
-        return scores
-    return ViewScores(scores.degrees[only[1::2]], scores.gauge, scores.mirrored)
+def view_figures(subject: Subject, azimuth: Tensor, elevation: Tensor | None = None) -> Figures:
+    """Errors of views: median in degrees, shares within 15 and 30 degrees, and front for back.
+
+    Where no elevation is known, all images get the middle of the range that is assumed of the category.
+    """
+    middle = math.radians((PriorConfig().lowest + PriorConfig().highest) / 2)
+    elevation = torch.full_like(azimuth, middle) if elevation is None else elevation
+    scores = score_views(Camera.orbit(azimuth, elevation, 1.0, 1.0, (1, 1)).rotation, subject.rotation)
+    return {"median": scores.median, "<15": scores.within(15), "<30": scores.within(30), "flips": scores.flips}
 
 
-def edge_figures(edges: Edges, azimuth: Float[Tensor, " images"]) -> dict[str, float]:
-    """Share of true claims among verified edges: all, and the most similar ones; images in the largest component."""
-    good = edges[edges.agrees]
-    best = edges[strongest(edges, len(azimuth), BEST)]
-    joined = (components(best, len(azimuth)) == 0).float().mean().item()
-    return {"precision": precision(best, azimuth), "of all edges": precision(good, azimuth), "joined": joined}
+def edge_figures(subject: Subject, edges: Edges) -> Figures:
+    """Of the strongest edges that are verified: how many are right, and how many images they join."""
+    best = edges[strongest(edges, len(subject), PER_IMAGE)]
+    joined = (components(best, len(subject)) == 0).double().mean().item()
+    every = {"precision of all": precision(subject, edges), "all edges": len(edges) / len(subject)}
+    return {"precision": precision(subject, best), "edges": len(best) / len(subject), "joined": joined, **every}
 
 
-def precision(edges: Edges, azimuth: Float[Tensor, " images"]) -> float:
+def precision(subject: Subject, edges: Edges) -> float:
     """Share of edges whose claimed turn is true within 30 degrees of azimuth."""
-    shown = torch.where(edges.mirrored, -azimuth[edges.end], azimuth[edges.end])
-    off = shown - azimuth[edges.start] - edges.turn
-    return (torch.atan2(off.sin(), off.cos()).abs() < math.radians(30)).float().mean().item()
+    shown = torch.where(edges.mirrored, -subject.azimuth[edges.end], subject.azimuth[edges.end])
+    return (apart(shown, subject.azimuth[edges.start] + edges.turn) < RIGHT).double().mean().item()
+
+
+def apart(one: Tensor, other: Tensor) -> Tensor:
+    """Absolute difference of angles, radians."""
+    off = one - other
+    return torch.atan2(off.sin(), off.cos()).abs()
+
+
+def believed(edges: Edges) -> Edges:
+    """Edges that nothing verifies, taken as they are."""
+    return replace(edges, agrees=torch.ones_like(edges.agrees))
