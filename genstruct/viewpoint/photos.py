@@ -180,14 +180,15 @@ def ellipse(size: tuple[int, int]) -> UInt8[np.ndarray, "height width"]:
 
 
 def _twins(cuts: Mapping[str, Cut]) -> dict[str, str]:
-    """Names whose crop is the same as an earlier one's, bit by bit: a near-duplicate is somebody's neighbour, but a
-    copy would be everybody's best."""
+    """Names whose crop is the same as an earlier one's, bit by bit, and at the same place, so that they share its
+    camera: a near-duplicate is somebody's neighbour, but a copy would be everybody's best."""
     first: dict[bytes, str] = {}
     found = {}
     for name, cut in cuts.items():
-        digest = hashlib.blake2b(cut.pixels.numpy().tobytes(), digest_size=16).digest()
-        if first.setdefault(digest, name) != name:
-            found[name] = first[digest]
+        digest = hashlib.blake2b(cut.pixels.numpy().tobytes(), digest_size=16)
+        digest.update(repr((cut.size, cut.square.tolist())).encode())
+        if (original := first.setdefault(digest.digest(), name)) != name:
+            found[name] = original
     return found
 
 

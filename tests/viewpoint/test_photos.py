@@ -75,6 +75,16 @@ def test_copies_of_a_photo_are_set_apart(folders):
     assert len(photos) == COUNT and photos.twins == {"90.png": "05.png"}
 
 
+def test_the_same_object_at_another_place_is_no_copy_since_its_camera_is_another(folders):
+    for folder in folders:  # a wider photo: the crop is the same, its place is not
+        pixels = _read(folder / "05.png")
+        wide = np.pad(pixels, [(0, 0), (64, 64), (0, 0)][: pixels.ndim], "edge")
+        write_png(folder / "90.png", wide)
+    photos = cut(folders)
+    assert not photos.twins and len(photos) == COUNT + 1
+    assert photos.crops.squares[-1, 0] - photos.crops.squares[5, 0] == pytest.approx(64, abs=0.1)
+
+
 def test_a_mask_of_another_size_but_the_same_shape_is_resized(folders):
     write_png(folders[1] / "05.png", np.kron(_read(folders[1] / "05.png"), np.ones((2, 2), np.uint8)))
     assert torch.allclose(cut(folders).crops.squares[5, 2], cut(folders).crops.squares[4, 2], atol=0.6)
