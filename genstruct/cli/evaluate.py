@@ -1,19 +1,16 @@
-"""`genstruct evaluate`: masks against truth, samples against real images, and the offset version of a set."""
+"""`genstruct evaluate`: masks and viewpoints against truth, samples against photos, the offset version of a set."""
 
 import argparse
-import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from genstruct.cli import evaluate_viewpoints
 from genstruct.cli.arguments import fraction, number, place, positive
-from genstruct.cli.printable import printable
+from genstruct.cli.scoring import add_json, console_beside, give_json, show_failures, show_notes, status
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from genstruct.data.source import Failure
     from genstruct.metrics.evaluation import MaskReport, SampleReport
 
 LABELS = {
@@ -32,7 +29,6 @@ LABELS = {
     "oracle_flip_iou": "IoU if an oracle may flip each mask",
     "oracle_flip_share": "share of masks better flipped",
 }
-SHOWN_FAILURES = 20
 SEGMENTER = "segmenter:"
 
 
@@ -40,13 +36,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the sub-commands and their options to `parser`."""
     commands = parser.add_subparsers(dest="what", required=True, metavar="WHAT")
     _add_masks(commands.add_parser("masks", help="score predicted masks against true ones"))
+    evaluate_viewpoints.add_arguments(commands.add_parser("viewpoints", help="score viewpoints against true cameras"))
     _add_samples(commands.add_parser("samples", help="distance of generated images from real ones (KID)"))
     _add_offset(commands.add_parser("offset-set", help="crop a labelled set so that its objects lie off-centre"))
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the sub-command. Status 0: all items done; 1: some failed; 2: none could be done."""
-    return {"masks": _masks, "samples": _samples, "offset-set": _offset_set}[args.what](args)
+    work = {"masks": _masks, "viewpoints": evaluate_viewpoints.run, "samples": _samples, "offset-set": _offset_set}
+    return work[args.what](args)
 
 
 def _add_masks(parser: argparse.ArgumentParser) -> None:
@@ -74,7 +72,7 @@ def _add_masks(parser: argparse.ArgumentParser) -> None:
         help="metadata column whose equal values are resampled together; ignored unless every item has it (instance)",
     )
     parser.add_argument("--limit", type=positive, default=None, help="score only the first so many")
-    _add_json(parser)
+    add_json(parser)
 
 
 def _add_samples(parser: argparse.ArgumentParser) -> None:
@@ -91,7 +89,7 @@ def _add_samples(parser: argparse.ArgumentParser) -> None:
         "--size", type=positive, default=None, help="bring all to this many pixels first (what the features want)"
     )
     parser.add_argument("--limit", type=positive, default=None, help="use only the first so many of each folder")
-    _add_json(parser)
+    add_json(parser)
 
 
 def _add_offset(parser: argparse.ArgumentParser) -> None:
@@ -113,12 +111,6 @@ def _add_offset(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--limit", type=positive, default=None, help="crop only the first so many")
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", metavar="FILE", nargs="?", const="-", help="write the result as JSON; without FILE to standard output"
-    )
-
-
 def _masks(args: argparse.Namespace) -> int:
     from genstruct.metrics.evaluation import MaskProtocol, score_mask_folder
 
@@ -130,15 +122,15 @@ def _masks(args: argparse.Namespace) -> int:
         seed=args.seed,
     )
     report = score_mask_folder(args.pred, args.truth, protocol, args.limit)
-    console = _console(args.json)
-    _show_failures(report.failures, len(report.images))
-    _show_notes(report.notes)
+    console = console_beside(args.json)
+    show_failures(report.failures, len(report.images))
+    show_notes(report.notes)
     if report.images:
         console.print(mask_table(report))
     if report.unused:
         console.print(f"{report.unused} predictions have no truth and were left out", style="dim")
-    _write_json(args.json, report.to_json())
-    return _status(len(report.images), len(report.failures))
+    give_json(args.json, report.to_json())
+    return status(len(report.images), len(report.failures))
 
 
 def _samples(args: argparse.Namespace) -> int:
@@ -150,23 +142,23 @@ def _samples(args: argparse.Namespace) -> int:
 
         features = segmenter_features(Path(features.removeprefix(SEGMENTER)))
     report = score_sample_folder(args.samples, args.real, features, args.limit, size=args.size)
-    _show_failures(report.failures, report.samples + report.real)
-    _show_notes(report.notes)
-    _show_samples(_console(args.json), report)
-    _write_json(args.json, report.to_json())
-    return _status(report.samples, len(report.failures))
+    show_failures(report.failures, report.samples + report.real)
+    show_notes(report.notes)
+    _show_samples(console_beside(args.json), report)
+    give_json(args.json, report.to_json())
+    return status(report.samples, len(report.failures))
 
 
 def _offset_set(args: argparse.Namespace) -> int:
     from genstruct.export.offset import write_offset_set
 
     report = write_offset_set(args.truth, args.out, args.seed, args.limit, args.farthest)
-    _show_failures(report.failures, report.written)
+    show_failures(report.failures, report.written)
     print(
         f"{report.written} crops in {args.out}; the object's centre lies {report.distance:.3f} of the side from the "
         f"picture's centre on average, before {report.distance_before:.3f}"
     )
-    return _status(report.written, len(report.failures))
+    return status(report.written, len(report.failures))
 
 
 def mask_table(report: "MaskReport"):
@@ -199,45 +191,6 @@ def _show_samples(console: "Console", report: "SampleReport") -> None:
         f"{kid.subsets} subsets of {kid.subset_size}",
         highlight=False,
     )
-
-
-def _show_failures(failures: list["Failure"], done: int) -> None:
-    """One line each on standard error, up to a number that can be read."""
-    for failure in failures[:SHOWN_FAILURES]:
-        print(printable(f"{failure.name}: {failure.why}"), file=sys.stderr)
-    if len(failures) > SHOWN_FAILURES:
-        print(f"... and {len(failures) - SHOWN_FAILURES} more (all are in the --json result)", file=sys.stderr)
-    if failures:
-        print(f"{len(failures)} items failed, {done} done", file=sys.stderr)
-
-
-def _show_notes(notes: Sequence[str]) -> None:
-    for note in notes:
-        print(printable(f"note: {note}"), file=sys.stderr)
-
-
-def _console(json_place: str | None) -> "Console":
-    """Where tables go: standard output, unless JSON goes there."""
-    from rich.console import Console
-
-    return Console(stderr=json_place == "-")
-
-
-def _write_json(place: str | None, result: dict[str, object]) -> None:
-    if place is None:
-        return
-    if place == "-":
-        print(json.dumps(result, indent=1))
-        return
-    from genstruct.files import write_json
-
-    write_json(Path(place).expanduser(), result)
-
-
-def _status(done: int, failed: int) -> int:
-    if not done:
-        return 2
-    return 1 if failed else 0
 
 
 def _share(text: str) -> float:

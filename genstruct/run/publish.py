@@ -165,7 +165,11 @@ def read_scores(file: Path, kind: str, labels: Mapping[str, str]) -> dict[str, A
         if result["kind"] != kind:
             raise KeyError("kind")
         kept = {name: result["scores"][name] for name in labels}
-        about = {"images": result["scored"], "failed": result["failed"], "threshold": result["protocol"]["threshold"]}
+        about = {
+            "images": result["scored"],
+            "failed": result["failed"],
+            "threshold": result["protocol"].get("threshold"),
+        }
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ConfigError(f"{file}: not a result of 'genstruct evaluate {kind} --json FILE' ({error!r})") from error
     return {**about, "scores": kept}
