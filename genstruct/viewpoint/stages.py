@@ -181,7 +181,7 @@ class Stages:
         def write(progress: OnProgress, graph: Graph) -> tuple[Path, ...]:
             with ExitStack() as opened:
                 photos, _ = self._sources(opened)
-                title = f"View graph of {Path(photos.description).name}"
+                title = _title(self.settings.data.root)
                 return made_once(lambda: write_graph(graph, self.runner.out, photos, title, counted(progress)))
 
         return Stage("files", write, (self.graph,))
@@ -197,6 +197,12 @@ class Stages:
         photos = opened.enter_context(open_source(self.settings.data.root))
         masks = self.settings.objects.masks
         return photos, None if masks == WITHOUT else opened.enter_context(open_masks(masks, predicted=True))
+
+
+def _title(root: str | tuple[str, ...]) -> str:
+    """Of the page: names of what the photos lie in."""
+    names = [Path(place).name for place in ([root] if isinstance(root, str) else root)]
+    return "View graph of " + ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 def _rounds(progress: OnProgress, photos: int) -> OnRound:

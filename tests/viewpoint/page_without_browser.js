@@ -49,6 +49,7 @@ const asked = `
   hits: view.hits.map(([node]) => node),
   seen: directions.map((point) => { view.azimuth = 100; view.elevation = 25; return seen(point); }),
   panel: panel.children.map((part) => part.textContent),
+  readable: [readable([1, 2.5]), readable([{ energy_now: 1, share: 2 }, { energy_now: 3 }]), readable("a, b")],
   globe: document.querySelector(".globe").hidden,
 })`;
 process.stdout.write(JSON.stringify(vm.runInNewContext(text + asked, world)));

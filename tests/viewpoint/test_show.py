@@ -210,6 +210,7 @@ def run_page(page, folder):
 def test_the_script_opens_a_group_and_sees_the_sphere_as_the_picture_shows_it(page, tmp_path):
     graph, said = finished(), run_page(page.data, tmp_path)
     assert said["opened"] == 0 and not said["globe"]
+    assert said["readable"] == ["1, 2.5", "energy now 1, share 2; energy now 3", "a, b"]
     assert said["panel"][0] == "Azimuth 0°, elevation 14°"
     assert said["panel"][1] == "Group 0: 2 photos, mean confidence 100 %."
     assert AWKWARD in said["panel"]

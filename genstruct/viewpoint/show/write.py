@@ -31,7 +31,7 @@ from genstruct.viewpoint.show.pictures import CropPictures, PhotoPictures
 from genstruct.viewpoint.show.shape import FRAMES, write_film, write_shape, write_strip
 
 PAGE = "index.html"
-FORMAT = 2
+FORMAT = 3
 """Raised where files of the same graph come to look otherwise."""
 WRITTEN = ".written.json"
 """What each file was made of, so that one that is there and current is not made again."""

@@ -155,13 +155,21 @@ function edgeRow(edge) {
   return made;
 }
 
+// Plain values as a person writes them: 1, 2; or energy 0.3, agreement 1; energy 0.2, agreement 0.5.
+function readable(value) {
+  if (value === null || typeof value !== "object") return String(value);
+  const parts = Array.isArray(value)
+    ? value.map(readable)
+    : Object.entries(value).map(([name, part]) => `${name.replaceAll("_", " ")} ${readable(part)}`);
+  return parts.join(Array.isArray(value) && value.some((part) => typeof part === "object") ? "; " : ", ");
+}
+
 function define(id, values) {
   const section = document.getElementById(id);
   const entries = Object.entries(values);
   section.hidden = !entries.length;
   for (const [name, value] of entries) {
-    const text = typeof value === "string" ? value : JSON.stringify(value).replaceAll(",", ", ");
-    section.querySelector("dl").append(make("dt", name.replaceAll("_", " ")), make("dd", text));
+    section.querySelector("dl").append(make("dt", name.replaceAll("_", " ")), make("dd", readable(value)));
   }
 }
 
