@@ -21,6 +21,8 @@ class PriorConfig:
     """Highest elevation of the cameras, degrees."""
     whole_circle: bool = True
     """Photos show the object from all around, about equally often: azimuths are balanced."""
+    widest: Annotated[float, Field(gt=0, le=180)] = 180.0
+    """Photos show the object from at most this far left or right of its front, degrees; 180 = from anywhere."""
     distance: PositiveFloat = 2.6
     """Of the cameras, in lengths of the object: how strong perspective is."""
     half_axes: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.2, 0.15, 0.5)
@@ -29,6 +31,8 @@ class PriorConfig:
     def __post_init__(self) -> None:
         if self.lowest >= self.highest:
             raise ConfigError(f"lowest must be below highest, got {self.lowest} and {self.highest}")
+        if self.whole_circle and self.widest < 180:
+            raise ConfigError(f"widest is {self.widest}, so azimuths do not go round; set whole_circle to false")
 
 
 @settings

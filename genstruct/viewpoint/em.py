@@ -182,6 +182,13 @@ def refit(
     return expect(problem, templates, config.cold)
 
 
+def follow(problem: Problem, template: Template, q: Float[Tensor, "images views"], rounds: int) -> None:
+    """Bend and paint a shape to given views; `template` is bent in place."""
+    adam, weights = _adam(template, problem.config), problem.weights()
+    for _ in range(rounds):
+        bend(problem, template, adam, q, weights)
+
+
 @torch.no_grad()
 def image_energies(problem: Problem, fit: Fit) -> Float[Tensor, " images"]:
     """Of each image, by the shapes it has and the views it shows: what more shapes are judged by."""
@@ -192,7 +199,8 @@ def image_energies(problem: Problem, fit: Fit) -> Float[Tensor, " images"]:
 
 def _energy(problem: Problem, template: Template, weights: Tensor) -> Float[Tensor, "images views"]:
     half = template.draw(problem.orbit.grid, problem.orbit.distance)
-    return problem.images.energy(whole_circle(half, problem.orbit.grid), weights)
+    grid = problem.orbit.grid
+    return grid.limited(problem.images.energy(whole_circle(half, grid), weights))
 
 
 def _shares(energy: Float[Tensor, "images templates"], neighbors: Neighbors, temperature: float) -> Tensor:

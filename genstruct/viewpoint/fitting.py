@@ -40,8 +40,8 @@ def prepare(crops: ObjectCrops, prior: PriorConfig, grid: GridConfig, fit: FitCo
 
 def orbit(prior: PriorConfig, grid: GridConfig) -> Orbit:
     """Where the cameras stand at first."""
-    low, high = math.radians(prior.lowest), math.radians(prior.highest)
-    return Orbit(ViewGrid(grid.azimuths, low, high, grid.elevations), prior.distance, prior.whole_circle)
+    low, high, widest = map(math.radians, (prior.lowest, prior.highest, prior.widest))
+    return Orbit(ViewGrid(grid.azimuths, low, high, grid.elevations, widest), prior.distance, prior.whole_circle)
 
 
 def start(problem: Problem, prior: PriorConfig, number: int, on_round: OnRound | None = None) -> Fit:

@@ -230,7 +230,7 @@ class ViewGraph:
         near = self.parts.bank.neighbors(*describe_both(crops.images, crops.masks), first)
         images = Images(maps(crops), self.parts.area)
         weights = images.maps.new_tensor([self.fit.lightness, self.fit.distinction, self.fit.contrast])
-        energy = torch.stack([images.energy(look, weights) for look in self._looks], -1)
+        energy = torch.stack([grid.limited(images.energy(look, weights)) for look in self._looks], -1)
         alone = (-energy / temperature).logsumexp(-1).log_softmax(1)
         q = (alone + self.fit.neighbors * self.parts.bank.said(near, grid)).softmax(1)
         return Comparison(q, (q[..., None] * energy).sum(1), near)

@@ -32,6 +32,7 @@ from genstruct.viewpoint.hypotheses import shape_hypothesis
 from genstruct.viewpoint.interventions import intervene
 from genstruct.viewpoint.photos import cut_photos, photos_key
 from genstruct.viewpoint.records import RECORDS
+from genstruct.viewpoint.scale import best_convex, convex, with_known_depth
 from genstruct.viewpoint.settings import WITHOUT, ViewpointSettings
 from genstruct.viewpoint.show.write import write_graph
 from genstruct.viewpoint.store import EdgesCodec, FitCodec, Kept, PhotosCodec
@@ -111,13 +112,16 @@ class Stages:
         """Fits from different shapes."""
         settings = self.settings
 
-        def fit(number: int, progress: OnProgress, problem: Problem) -> Fit:
-            return start(problem, settings.prior, number, _rounds(progress, len(problem.images)))
+        def fit(number: int, progress: OnProgress, problem: Problem, photos: Photos) -> Fit:
+            found = start(problem, settings.prior, number, _rounds(progress, len(problem.images)))
+            if settings.prior.whole_circle:
+                return found
+            return convex(problem, settings.prior, found, photos.crops, number)
 
         def stage(number: int) -> KeptStage[Fit]:
             made_from = [self.photos.key, *map(plain, (settings.prior, settings.grid, settings.fit)), number]
             kept = Kept(self.folder, f"start-{number}", made_from, FitCodec())
-            return kept_stage(f"start {number + 1}", partial(fit, number), (self.problem,), kept)
+            return kept_stage(f"start {number + 1}", partial(fit, number), (self.problem, self.photos), kept)
 
         return tuple(stage(settings.train.seed + number) for number in range(settings.starts))
 
@@ -127,7 +131,7 @@ class Stages:
         settings = self.settings
 
         def more(progress: OnProgress, problem: Problem, *starts: Fit) -> Fit:
-            chosen = best(starts)
+            chosen = self._chosen(starts)
             progress(Progress(0, 1, event=f"start {chosen + 1} of {len(starts)} goes on: {_energies(starts)}"))
             return grow(
                 problem, starts[chosen], settings.grow, settings.train.seed, _rounds(progress, len(problem.images))
@@ -143,11 +147,12 @@ class Stages:
         """Posteriors over finer views."""
         grid = self.settings.grid
 
-        def last(progress: OnProgress, problem: Problem, shapes: Fit) -> Fit:
-            return finish(problem, shapes, grid)
+        def last(progress: OnProgress, problem: Problem, shapes: Fit, photos: Photos) -> Fit:
+            found = finish(problem, shapes, grid)
+            return found if found.orbit.whole_circle else with_known_depth(problem, found, photos.crops)
 
         kept = Kept(self.folder, "views", [self.shapes.key, plain(grid)], FitCodec())
-        return kept_stage("views", last, (self.problem, self.shapes), kept)
+        return kept_stage("views", last, (self.problem, self.shapes, self.photos), kept)
 
     @cached_property
     def edges(self) -> KeptStage[Edges]:
@@ -169,7 +174,7 @@ class Stages:
         def join(
             progress: OnProgress, photos: Photos, problem: Problem, views: Fit, edges: Edges, *starts: Fit
         ) -> Graph:
-            evidence = look(starts, best(starts), problem.neighbors, photos.crops)
+            evidence = look(starts, self._chosen(starts), problem.neighbors, photos.crops)
             return assemble(photos, views, edges, evidence, self.settings.turns.kept)
 
         return Stage("graph", join, (self.photos, self.problem, self.views, self.edges, *self.starts))
@@ -191,6 +196,9 @@ class Stages:
         """A digest of what decides the crops."""
         with ExitStack() as opened:
             return photos_key(*self._sources(opened), self.settings.objects.size)
+
+    def _chosen(self, starts: Sequence[Fit]) -> int:
+        return best(starts) if self.settings.prior.whole_circle else best_convex(starts)
 
     def _sources(self, opened: ExitStack) -> tuple[Source, Source | None]:
         """Photos and masks, open."""

@@ -83,6 +83,14 @@ class Template(nn.Module):
             copied.texture.add_(texture * torch.randn(self.texture.shape, generator=rng))
         return copied
 
+    def deepened(self, factor: float) -> "Template":
+        """A copy that is so many times as deep, front to back."""
+        copied, depth = copy.deepcopy(self), self.base.new_tensor([1, 1, factor])
+        with torch.no_grad():
+            copied.base.mul_(depth)
+            copied.offset.mul_(depth)
+        return copied
+
     def roughness(self) -> Tensor:
         """Mean squared umbrella Laplacian of the offsets."""
         return laplacian(self.offset[None], self.sphere.faces).square().sum(-1).mean()

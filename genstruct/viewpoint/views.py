@@ -8,6 +8,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+OUTSIDE = 10.0
+"""Energy of a view that no photo may have: hundreds of temperatures."""
+
 
 @dataclass(frozen=True)
 class ViewGrid:
@@ -19,12 +22,14 @@ class ViewGrid:
         azimuths: On the whole circle, even, so that front, back and the mirror image of each are among them.
         lowest, highest: Elevations, radians.
         elevations: How many, both ends included.
+        widest: How far azimuths may be from 0, radians; pi = anywhere.
     """
 
     azimuths: int = 36
     lowest: float = 0.0
     highest: float = math.radians(32)
     elevations: int = 5
+    widest: float = math.pi
 
     def __len__(self) -> int:
         return self.azimuths * self.elevations
@@ -56,6 +61,13 @@ class ViewGrid:
         share = (elevation - self.lowest) / (self.highest - self.lowest)
         up = (share * (self.elevations - 1)).round().long().clamp(0, self.elevations - 1)
         return around * self.elevations + up
+
+    def limited(self, energy: Float[Tensor, "images views"]) -> Float[Tensor, "images views"]:
+        """Energies by which views beyond `widest` are out of the question."""
+        if self.widest >= math.pi:
+            return energy
+        away = torch.minimum(self.azimuth, math.tau - self.azimuth) > self.widest + 1e-6
+        return energy + OUTSIDE * away.to(energy)
 
     def smooth(
         self, q: Float[Tensor, "images views"], sigma: float = math.radians(12)
