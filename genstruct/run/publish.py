@@ -89,7 +89,7 @@ def history(run: Path) -> dict[str, Any]:
     try:
         last = sessions[-1]
         return {
-            "data": portable(settings["data"]["root"]),
+            "data": places(settings["data"]["root"]),
             "commands": list(dict.fromkeys(command_line(session["command"]) for session in sessions)),
             "seeds": seeds(settings),
             "commit": (last.get("git") or {}).get("commit", ""),
@@ -102,8 +102,14 @@ def history(run: Path) -> dict[str, Any]:
 
 def seeds(settings: Mapping[str, Any]) -> list[int]:
     """The seeds of all starts, or the one of the training."""
-    starts = settings.get("starts", {}).get("count", 1)
-    return [settings["train"]["seed"] + number for number in range(max(starts, 1))]
+    starts = settings.get("starts", 1)
+    count = starts if isinstance(starts, int) else starts.get("count", 1)
+    return [settings["train"]["seed"] + number for number in range(max(count, 1))]
+
+
+def places(root: str | Sequence[str]) -> str:
+    """Where photos lie, as another person would name it."""
+    return portable(root) if isinstance(root, str) else ", ".join(map(portable, root))
 
 
 def command_line(words: Sequence[str]) -> str:

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from genstruct.run.stages import Reporter
     from genstruct.train.report import OnProgress
 
-ANY = ("data.*", "objects.*", "prior.*", "grid.*", "fit.*", "grow.*", "turns.*", "starts", "neighbors", "train.*")
+ANY = (
+    *("data.*", "objects.*", "prior.*", "grid.*", "fit.*", "grow.*", "turns.*", "starts", "neighbors"),
+    *("network", "distill.*", "train.*"),
+)
 """All settings may differ when a folder is used again: each stage's file is called by what it was made from, so exactly
 what depends on a changed setting or photo is made again."""
 

@@ -8,7 +8,14 @@ from pydantic import Field, NonNegativeInt, PositiveInt
 from genstruct.run.settings import PhotosConfig
 from genstruct.settings import settings
 from genstruct.train.config import TrainConfig
-from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, InterventionConfig, PriorConfig
+from genstruct.viewpoint.config import (
+    DistillConfig,
+    FitConfig,
+    GridConfig,
+    GrowConfig,
+    InterventionConfig,
+    PriorConfig,
+)
 
 WITHOUT = "none"
 
@@ -41,5 +48,9 @@ class ViewpointSettings:
     """Fits from different random shapes, of which the one with the lowest energy goes on."""
     neighbors: NonNegativeInt = 0
     """Neighbours of each photo; 0 = a fiftieth of the photos, at least 10."""
+    network: bool = False
+    """Also distil a small network for new photos (`genstruct viewpoints --method network`). Shapes and known photos are
+    at least as fast and as good; it is for programs that want one network."""
+    distill: DistillConfig = field(default_factory=DistillConfig)
     train: TrainConfig = field(default_factory=lambda: TrainConfig(images=60_000, batch=64, tensorboard=False))
-    """The distilled network; device, seed and threads hold for all stages."""
+    """Of that network; device, seed and threads hold for all stages."""

@@ -30,6 +30,8 @@ from genstruct.viewpoint.fitting import best, category, finish, grow, prepare, s
 from genstruct.viewpoint.graph import Graph, Photos
 from genstruct.viewpoint.hypotheses import shape_hypothesis
 from genstruct.viewpoint.interventions import intervene
+from genstruct.viewpoint.model import ViewGraph
+from genstruct.viewpoint.model_stage import model_stage
 from genstruct.viewpoint.photos import cut_photos, photos_key
 from genstruct.viewpoint.records import RECORDS
 from genstruct.viewpoint.scale import best_convex, convex, with_known_depth
@@ -48,6 +50,7 @@ def run_stages(settings: ViewpointSettings, make_masks: MakeMasks | None, runner
         runner.result(Stage("masks", lambda progress: make_masks(progress) or True))
     stages = Stages(settings, runner)
     runner.result(stages.files)
+    runner.result(stages.model)
 
 
 def shortfalls(out: Path) -> tuple[str, list[str]]:
@@ -190,6 +193,11 @@ class Stages:
                 return made_once(lambda: write_graph(graph, self.runner.out, photos, title, counted(progress)))
 
         return Stage("files", write, (self.graph,))
+
+    @cached_property
+    def model(self) -> Stage[ViewGraph]:
+        """What new photos are given to."""
+        return model_stage(self.settings, self.runner, self.graph, self.edges.key)
 
     @cached_property
     def _photos_key(self) -> str:
