@@ -25,7 +25,7 @@ from genstruct.files import write_bytes, write_json
 if TYPE_CHECKING:
     from benchmarks.viewpoints import Subject
 
-VIEWS = ("median", "<15", "<30", "flips", "tree median", "tree <30", "precision", "edges", "joined", "surest flips")
+VIEWS = ("median", "<15", "<30", "flips", "tree median", "tree <30", "precision", "sign", "joined", "surest flips")
 TURNS = ("one-way", "mutual", "best match", "realism", "chosen", "realism by critic", "chosen by critic")
 
 
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--masks", type=Path, required=True, help="folder of masks named like the images")
     made.add_argument("--seed", type=int, default=0, help="of the start (0)")
     made.add_argument("--limit", type=int, help="only so many images, evenly spaced")
-    made.add_argument("--only", help="rows, with commas between; all if left out")
+    made.add_argument("--only", nargs="+", metavar="ROW", help="some of the rows; all if left out")
     made.add_argument("--out", type=Path, required=True, help="folder for rows and table")
     return made
 
@@ -45,11 +45,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     """Make what rows are missing, and the table."""
     args = parser().parse_args(argv)
-    from benchmarks.viewpoint_rows import ROWS
-    from benchmarks.viewpoint_turns import HYPOTHESES
-
     steps = steps_of(args)
-    wanted = list(steps) if args.only is None else args.only.split(",")
+    wanted = args.only or list(steps)
     if unknown := sorted(set(wanted) - set(steps)):
         raise ConfigError(f"--only: there is no row {unknown[0]!r}; rows: {', '.join(steps)}")
     for name in wanted:
@@ -59,14 +56,22 @@ def main(argv: list[str] | None = None) -> int:
             figures = steps[name]()
             write_json(path, {"row": name, "figures": figures, "seconds": round(time.monotonic() - began, 1)})
         print(json.dumps(json.loads(path.read_text())), flush=True)
-    made = {name: args.out / "rows" / f"{file_name(name)}.json" for name in steps}
-    found = {name: json.loads(path.read_text()) for name, path in made.items() if path.exists()}
-    write_json(args.out / "table.json", list(found.values()))
-    text = table(VIEWS, {name: found[name]["figures"] for name in ROWS if name in found})
-    about_turns = {name: row["figures"] for name, row in found.items() if name not in ROWS}
-    text += "\n" + table(TURNS, joined(about_turns, list(HYPOTHESES)))
-    write_bytes(args.out / "table.md", text.encode())
+        write_tables(args.out, list(steps))
     return 0
+
+
+def write_tables(out: Path, names: list[str]) -> None:
+    """What there is, as Markdown and as JSON."""
+    from benchmarks.viewpoint_rows import ROWS
+    from benchmarks.viewpoint_turns import HYPOTHESES
+
+    made = {name: out / "rows" / f"{file_name(name)}.json" for name in names}
+    found = {name: json.loads(path.read_text()) for name, path in made.items() if path.exists()}
+    write_json(out / "table.json", list(found.values()))
+    about_turns = {name: row["figures"] for name, row in found.items() if name not in ROWS}
+    views = table(VIEWS, {name: found[name]["figures"] for name in ROWS if name in found})
+    turns = table(TURNS, joined(about_turns, list(HYPOTHESES)))
+    write_bytes(out / "table.md", f"{views}\n{turns}".encode())
 
 
 def steps_of(args: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]]:
@@ -80,7 +85,7 @@ def steps_of(args: argparse.Namespace) -> dict[str, Callable[[], dict[str, Any]]
     made: dict[str, Subject] = {}
 
     def subject(row: str = "") -> "Subject":
-        kind = "no masks" if row == "no masks" else "masks"
+        kind = "no masks" if row.endswith("no masks") else "masks"
         if kind not in made:
             masks = None if kind == "no masks" else args.masks
             made[kind] = read_subject(args.data, masks, args.out / kind.replace(" ", "-"), args.limit, args.seed)

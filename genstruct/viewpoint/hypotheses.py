@@ -24,8 +24,9 @@ from genstruct.viewpoint.interventions import Fields, Hypothesis
 from genstruct.viewpoint.template import boxed_camera
 from genstruct.viewpoint.views import ViewGrid
 
-WEAK = 50.0
-"""Distance of the cameras that see stand-ins, object lengths: weak perspective."""
+WEAK = 500.0
+"""Distance of the cameras that see stand-ins, object lengths: weak perspective. Nearer, the keystone of a plane tells
+which way it turned."""
 ASPECTS = tuple(2 ** (step / 4) for step in range(-8, 9))
 """Heights over widths of boxes for which stand-ins are made."""
 CELLS = 12
@@ -147,20 +148,21 @@ PROXIES: dict[str, tuple[Depth, float]] = {
 
 
 @torch.no_grad()
-def proxy_hypothesis(crops: ObjectCrops, depth: Depth, lean: float = 0.0) -> ShapeHypothesis:
+def proxy_hypothesis(crops: ObjectCrops, depth: Depth, lean: float = 0.0, distance: float = WEAK) -> ShapeHypothesis:
     """One surface for all objects, scaled to the box of each.
 
     Args:
         crops: Of the images.
         depth: The surface.
         lean: By which the axis of the turn leans towards the viewer, radians.
+        distance: Of the cameras, object lengths.
     """
     left, top, right, bottom = mask_box(crops.masks).unbind(1)
     aspect = ((bottom - top) / (right - left).clamp(min=1e-3)).clamp(min=1e-3).log()
     nearest = (aspect[:, None] - torch.tensor(ASPECTS).log()).abs().argmin(1)
     used, state = nearest.unique(return_inverse=True)
     meshes = [surface_mesh(depth, ASPECTS[number], lean) for number in used.tolist()]
-    return ShapeHypothesis(meshes, ViewGrid(1, lean, lean, 1), WEAK, state)
+    return ShapeHypothesis(meshes, ViewGrid(1, lean, lean, 1), distance, state)
 
 
 def surface_mesh(depth: Depth, aspect: float, lean: float = 0.0) -> Mesh:

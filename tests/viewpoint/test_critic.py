@@ -13,7 +13,7 @@ from genstruct.viewpoint.realism import Realism
 def test_a_critic_prefers_crops_to_bent_ones(tmp_path):
     azimuth = torch.rand(96, generator=torch.Generator().manual_seed(0)) * 6.28
     crops = crops_of(body(), azimuth, torch.full((96,), 0.3))
-    few = {"images": 1_500, "batch": 16, "ema_half_life_images": 100.0, "preview_every_images": 0}
+    few = {"images": 1_000, "batch": 16, "ema_half_life_images": 100.0, "preview_every_images": 0}
     train = TrainConfig(**few, device="cpu", threads=1, tensorboard=False)
     critic = train_critic(crops, tmp_path, CriticConfig(widths=((4, 24), (8, 16), (16, 12), (32, 8))), train)
     here = (torch.arange(64) + 0.5) / 32 - 1

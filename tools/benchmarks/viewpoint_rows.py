@@ -81,35 +81,32 @@ def sham(subject: Subject) -> Figures:
     return _whole(subject, Opposite(subject.shapes))
 
 
+def one_shape(subject: Subject) -> Figures:
+    """One shape for all objects of the category: the fit that the next rows take a part from."""
+    return _one_shape(subject, subject.problem())
+
+
 def without_graph(subject: Subject) -> Figures:
     """Each image judges its view for itself."""
-    problem = subject.problem()
-    return _fit_figures(subject, replace(problem, config=FitConfig(neighbors=0.0)))
+    return _one_shape(subject, replace(subject.problem(), config=FitConfig(neighbors=0.0)))
 
 
 def without_mirrors(subject: Subject) -> Figures:
     """Images are neighbours, their mirror images are not."""
     plain, _ = describe_both(subject.crops.images, subject.crops.masks)
     near = find_neighbors(plain, plain, torch.zeros_like(plain), default_count(len(plain)), own=True)
-    return _fit_figures(subject, replace(subject.problem(), neighbors=near))
-
-
-def one_shape(subject: Subject) -> Figures:
-    """One shape for all objects of the category."""
-    problem = subject.problem()
-    fit = finish(problem, start(problem, PriorConfig(), subject.seed), GridConfig())
-    return view_figures(subject, *fit.orbit.grid.mean_view(fit.q))
+    return _one_shape(subject, replace(subject.problem(), neighbors=near))
 
 
 def silhouettes(subject: Subject) -> Figures:
     """Masks only, in neighbours, fit and shape."""
     crops = replace(subject.crops, images=torch.full_like(subject.crops.images, 0.5))
-    return _fit_figures(subject, subject.problem(crops))
+    return _one_shape(subject, subject.problem(crops))
 
 
 def bare(subject: Subject) -> Figures:
     """Without masks: an ellipse in the middle of each photo; `subject` is one whose crops were cut so."""
-    return full(subject)
+    return one_shape(subject)
 
 
 @dataclass(frozen=True)
@@ -141,19 +138,19 @@ ROWS: dict[str, Row] = {
     "planes cell by cell (3 x 3)": published(PaperConfig(cells=3)),
     **{name: proxy(name) for name in PROXIES},
     "learned shape, interventions only": template,
-    "silhouettes only": silhouettes,
-    "no neighbours": without_graph,
-    "neighbours without mirror images": without_mirrors,
     "one shape": one_shape,
-    "sham turns": sham,
-    "no masks": bare,
+    "one shape, no masks": bare,
+    "one shape, silhouettes only": silhouettes,
+    "one shape, no neighbours": without_graph,
+    "one shape, no mirror images among neighbours": without_mirrors,
+    "full, sham turns": sham,
     "full": full,
 }
 """In the order of the table."""
 
 
-def _fit_figures(subject: Subject, problem: Problem) -> Figures:
-    fit = subject.fitted(problem)
+def _one_shape(subject: Subject, problem: Problem) -> Figures:
+    fit = finish(problem, start(problem, PriorConfig(), subject.seed), GridConfig())
     return view_figures(subject, *fit.orbit.grid.mean_view(fit.q))
 
 

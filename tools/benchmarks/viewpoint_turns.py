@@ -9,8 +9,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from benchmarks.viewpoints import Subject, apart
+from genstruct.viewpoint.config import PriorConfig
 from genstruct.viewpoint.descriptors import describe_both
-from genstruct.viewpoint.hypotheses import PROXIES, ShapeHypothesis, plane, proxy_hypothesis
+from genstruct.viewpoint.hypotheses import PROXIES, WEAK, ShapeHypothesis, plane, proxy_hypothesis
 from genstruct.viewpoint.interventions import Hypothesis, turned
 from genstruct.viewpoint.neighbors import find_neighbors
 from genstruct.viewpoint.realism import Realism, realism_of
@@ -25,9 +26,9 @@ WITHIN = math.radians(60)
 Make = Callable[[Subject], Hypothesis]
 
 
-def upright(yaw: float) -> Make:
+def upright(yaw: float, distance: float = WEAK) -> Make:
     """A plane with an upright axis, degrees."""
-    return lambda subject: proxy_hypothesis(subject.crops, plane(math.radians(yaw), 0.0))
+    return lambda subject: proxy_hypothesis(subject.crops, plane(math.radians(yaw), 0.0), distance=distance)
 
 
 def pitched(subject: Subject) -> Hypothesis:
@@ -60,6 +61,7 @@ def drawn(azimuth: Tensor) -> Tensor:
 
 HYPOTHESES: dict[str, Make] = {
     "frontal plane": upright(0),
+    "frontal plane, in perspective": upright(0, PriorConfig().distance),
     "upright plane, yaw 35": upright(35),
     "upright plane, yaw -60": upright(-60),
     "plane, yaw 35, pitched 30": pitched,
@@ -87,7 +89,7 @@ def direction(subject: Subject, make: Make) -> dict[str, float]:
     shown = torch.where(mirrored, -subject.azimuth[found], subject.azimuth[found]) - subject.azimuth
     shown = torch.atan2(shown.sin(), shown.cos())
     return {
-        "one-way": (first > 0).double().mean().item(),
+        "one-way": torch.cat([first, second]).gt(0).double().mean().item(),
         "mutual": (first + second > 0).double().mean().item(),
         "best match": shown[shown.abs() < WITHIN].rad2deg().median().item(),
         "pairs": float(len(one)),

@@ -123,17 +123,27 @@ def view_figures(subject: Subject, azimuth: Tensor, elevation: Tensor | None = N
 
 
 def edge_figures(subject: Subject, edges: Edges) -> Figures:
-    """Of the strongest edges that are verified: how many are right, and how many images they join."""
+    """Of the strongest edges that are verified: how many are right, how many images they join, and in how many of those
+    that claim a turn it goes the way that is claimed."""
     best = edges[strongest(edges, len(subject), PER_IMAGE)]
     joined = (components(best, len(subject)) == 0).double().mean().item()
-    every = {"precision of all": precision(subject, edges), "all edges": len(edges) / len(subject)}
-    return {"precision": precision(subject, best), "edges": len(best) / len(subject), "joined": joined, **every}
+    moved = best[best.turn != 0]
+    figures = {"precision": precision(subject, best), "edges": len(best) / len(subject), "joined": joined}
+    if len(moved):
+        figures["sign"] = (true_turn(subject, moved) * moved.turn > 0).double().mean().item()
+    return {**figures, "precision of all": precision(subject, edges), "all edges": len(edges) / len(subject)}
 
 
 def precision(subject: Subject, edges: Edges) -> float:
     """Share of edges whose claimed turn is true within 30 degrees of azimuth."""
+    return (apart(true_turn(subject, edges), edges.turn) < RIGHT).double().mean().item()
+
+
+def true_turn(subject: Subject, edges: Edges) -> Tensor:
+    """By how much azimuth grows from start to end, radians in [-pi, pi]."""
     shown = torch.where(edges.mirrored, -subject.azimuth[edges.end], subject.azimuth[edges.end])
-    return (apart(shown, subject.azimuth[edges.start] + edges.turn) < RIGHT).double().mean().item()
+    off = shown - subject.azimuth[edges.start]
+    return torch.atan2(off.sin(), off.cos())
 
 
 def apart(one: Tensor, other: Tensor) -> Tensor:
