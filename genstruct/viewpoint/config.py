@@ -8,6 +8,7 @@ from genstruct.errors import ConfigError
 from genstruct.settings import Share, settings
 
 Degrees = Annotated[float, Field(ge=-90, le=90)]
+HalfAxes = tuple[PositiveFloat, PositiveFloat, PositiveFloat]
 Temperature = Annotated[float, Field(gt=0, le=10)]
 
 
@@ -15,20 +16,24 @@ Temperature = Annotated[float, Field(gt=0, le=10)]
 class PriorConfig:
     """What is assumed of the category."""
 
-    lowest: Degrees = 0.0
-    """Lowest elevation of the cameras, degrees."""
-    highest: Degrees = 32.0
-    """Highest elevation of the cameras, degrees."""
+    lowest: Degrees = -10.0
+    """Lowest elevation of the cameras that is thought of, degrees."""
+    highest: Degrees = 45.0
+    """Highest elevation of the cameras that is thought of, degrees."""
+    narrow: bool = True
+    """Once a start was chosen, elevations that its photos hardly show are left out, and it is fitted further."""
     whole_circle: bool = True
     """Photos show the object from all around, about equally often: azimuths are balanced."""
     widest: Annotated[float, Field(gt=0, le=180)] = 180.0
     """Photos show the object from at most this far left or right of its front, degrees; 180 = from anywhere."""
     distance: PositiveFloat = 2.6
     """Of the cameras, in lengths of the object: how strong perspective is."""
-    half_axes: tuple[PositiveFloat, PositiveFloat, PositiveFloat] = (0.2, 0.15, 0.5)
-    """Left-right, up-down and front-back of the box that the shape starts as; only their ratios count."""
+    half_axes: tuple[HalfAxes, ...] = ((0.2, 0.15, 0.5), (0.3, 0.2, 0.45))
+    """Left-right, up-down and front-back of the boxes that starts begin with, in turn; only their ratios count."""
 
     def __post_init__(self) -> None:
+        if not self.half_axes:
+            raise ConfigError("half_axes must hold at least one box, got none")
         if self.lowest >= self.highest:
             raise ConfigError(f"lowest must be below highest, got {self.lowest} and {self.highest}")
         if self.whole_circle and self.widest < 180:
@@ -57,6 +62,12 @@ class FitConfig:
     """Strength of the neighbours' word; 0 lets each image judge for itself."""
     strengthen: PositiveInt = 5
     """Rounds over which the neighbours gain their strength."""
+    last_neighbors: PositiveInt = 20
+    """The nearest, who alone speak for the last posteriors: many are needed to find the shape, few know a view best."""
+    last_strength: NonNegativeFloat = 1.5
+    """Strength of their word."""
+    settle: PositiveInt = 8
+    """Rounds in which the chosen start is fitted further between narrower elevations."""
     bends: PositiveInt = 8
     """Steps of Adam in each round."""
     shape_lr: PositiveFloat = 4e-3
@@ -75,8 +86,12 @@ class GrowConfig:
 
     shapes: PositiveInt = 5
     """Shapes; 1 leaves it at one."""
+    tries: PositiveInt = 2
+    """Times that it is done, with other random changes; the lowest energy counts."""
     rounds: PositiveInt = 8
     """Rounds of expectation and maximization, from slightly changed copies of the one shape."""
+    hot: Temperature = 0.08
+    """Temperature at the first of them; the last one's is that of the fit."""
     bends: PositiveInt = 16
     """Steps of Adam in each round."""
 
@@ -87,8 +102,8 @@ class GridConfig:
 
     azimuths: Annotated[int, Field(ge=8, le=720, multiple_of=4)] = 36
     """Round the circle."""
-    elevations: Annotated[int, Field(ge=2, le=60)] = 5
-    """From lowest to highest."""
+    step: Annotated[float, Field(ge=1, le=45)] = 9.0
+    """Between elevations, about, degrees."""
     finer: PositiveInt = 2
     """Multiple of the azimuths once the shape is known."""
     last_steps: NonNegativeInt = 25

@@ -10,7 +10,7 @@ round in whole regions of views: of three starts none, one and one came out righ
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -26,6 +26,8 @@ from genstruct.viewpoint.views import Orbit, ViewGrid
 
 OnRound = Callable[[int, int, float], None]
 """Called with rounds done, rounds in all, and the mean energy."""
+TURNS = 3
+"""Views are drawn in turns, every third in each step of the M-step: the same fits in two thirds of the time."""
 OUTSIDE_STEPS = 6
 """Steps of the mean field in all rounds but the last."""
 
@@ -155,31 +157,37 @@ def bend(
     config = problem.config
     total, mean = problem.images.means(q, problem.orbit.grid)
     share = total / total.sum().clamp(min=1e-9)
-    for _ in range(config.bends):
-        seen = template.draw(problem.orbit.grid, problem.orbit.distance)
-        apart = (seen.mask - mean.mask).square().sum((1, 2, 3)) / problem.images.area
-        alike = ((seen.maps * mean.maps).sum((2, 3)) * weights).sum(1)
-        loss = (share * (apart - 0.5 * alike)).sum()
+    half = problem.orbit.grid.half
+    for step in range(config.bends):
+        part = slice(step % TURNS, None, TURNS)
+        seen = template.draw(problem.orbit.grid, problem.orbit.distance, half[part])
+        apart = (seen.mask - mean.mask[part]).square().sum((1, 2, 3)) / problem.images.area
+        alike = ((seen.maps * mean.maps[part]).sum((2, 3)) * weights).sum(1)
+        loss = TURNS * (share[part] * (apart - 0.5 * alike)).sum()
         loss = loss + config.roughness * template.roughness() + config.variation * template.variation()
         adam.zero_grad()
         loss.backward()
-        adam.step()
+        if all(
+            bool(part.grad.isfinite().all()) for part in (template.offset, template.texture) if part.grad is not None
+        ):
+            adam.step()  # a step without a gradient is left out: it would end the fit
 
 
 def refit(
-    problem: Problem, templates: Sequence[Template], rounds: int, bends: int, on_round: OnRound | None = None
+    problem: Problem, templates: Sequence[Template], rounds: int, hot: float, on_round: OnRound | None = None
 ) -> Fit:
-    """Rounds at the last temperature, in which each shape is bent to the images that it fits best; bent in place."""
-    config = replace(problem.config, bends=bends)
-    problem = replace(problem, config=config)
-    adams = [_adam(template, config) for template in templates]
+    """Rounds from temperature `hot` down to the last one, in which each shape is bent to the images that it fits best;
+    bent in place."""
+    cold = problem.config.cold
+    adams = [_adam(template, problem.config) for template in templates]
     for number in range(rounds):
-        fit = expect(problem, templates, config.cold, steps=OUTSIDE_STEPS)
+        temperature = hot + (cold - hot) * number / max(rounds - 1, 1)
+        fit = expect(problem, templates, temperature, steps=OUTSIDE_STEPS)
         if on_round:
             on_round(number + 1, rounds, fit.energy)
         for place, template in enumerate(templates):
             bend(problem, template, adams[place], fit.q * fit.shares[:, place, None], problem.weights())
-    return expect(problem, templates, config.cold)
+    return expect(problem, templates, cold)
 
 
 def follow(problem: Problem, template: Template, q: Float[Tensor, "images views"], rounds: int) -> None:
@@ -187,14 +195,6 @@ def follow(problem: Problem, template: Template, q: Float[Tensor, "images views"
     adam, weights = _adam(template, problem.config), problem.weights()
     for _ in range(rounds):
         bend(problem, template, adam, q, weights)
-
-
-@torch.no_grad()
-def image_energies(problem: Problem, fit: Fit) -> Float[Tensor, " images"]:
-    """Of each image, by the shapes it has and the views it shows: what more shapes are judged by."""
-    weights = problem.weights()
-    energy = torch.stack([_energy(problem, template, weights) for template in fit.templates], -1)
-    return ((fit.q[..., None] * energy).sum(1) * fit.shares).sum(1)
 
 
 def _energy(problem: Problem, template: Template, weights: Tensor) -> Float[Tensor, "images views"]:

@@ -2,7 +2,8 @@
 
     problem = prepare(crops, prior, grid, fit)
     fits = [start(problem, prior, number) for number in range(4)]
-    fit = grow(problem, fits[best(fits)], GrowConfig(), seed=0)
+    fit = settle(problem, fits[best(fits)], grid)  # where prior.narrow
+    fit = grow(problem, fit, GrowConfig(), seed=0)
     last = finish(problem, fit, grid)  # posteriors on a finer grid
     category(last)
 
@@ -27,6 +28,8 @@ from genstruct.viewpoint.neighbors import default_count, find_neighbors
 from genstruct.viewpoint.template import Template
 from genstruct.viewpoint.views import Orbit, ViewGrid
 
+COMMON = 1 / 3
+"""Of the images at the commonest elevation: as many must be at another for it to be kept."""
 CHUNK = 500
 """Crops that are looked at together."""
 
@@ -41,12 +44,28 @@ def prepare(crops: ObjectCrops, prior: PriorConfig, grid: GridConfig, fit: FitCo
 def orbit(prior: PriorConfig, grid: GridConfig) -> Orbit:
     """Where the cameras stand at first."""
     low, high, widest = map(math.radians, (prior.lowest, prior.highest, prior.widest))
-    return Orbit(ViewGrid(grid.azimuths, low, high, grid.elevations, widest), prior.distance, prior.whole_circle)
+    return Orbit(replace(view_grid(low, high, grid), widest=widest), prior.distance, prior.whole_circle)
+
+
+def view_grid(lowest: float, highest: float, grid: GridConfig) -> ViewGrid:
+    """Views between two elevations (radians)."""
+    steps = max(1, round(math.degrees(highest - lowest) / grid.step))
+    return ViewGrid(grid.azimuths, lowest, highest, steps + 1)
 
 
 def start(problem: Problem, prior: PriorConfig, number: int, on_round: OnRound | None = None) -> Fit:
-    """One of several starts: random offsets of the shape by its number."""
-    return fit_start(problem, Template(prior.half_axes, number), on_round)
+    """One of several starts: by its number it begins with one of the boxes, and with random offsets."""
+    found = fit_start(problem, first_shape(prior, number), on_round)
+    return replace(found, findings={"half_axes": list(_box(prior, number))})
+
+
+def first_shape(prior: PriorConfig, number: int) -> Template:
+    """What a start begins with."""
+    return Template(_box(prior, number), number)
+
+
+def _box(prior: PriorConfig, number: int) -> tuple[float, float, float]:
+    return prior.half_axes[number % len(prior.half_axes)]
 
 
 def best(fits: Sequence[Fit]) -> int:
@@ -54,23 +73,68 @@ def best(fits: Sequence[Fit]) -> int:
     return min(range(len(fits)), key=lambda number: fits[number].energy)
 
 
+def settle(problem: Problem, fit: Fit, grid: GridConfig, on_round: OnRound | None = None) -> Fit:
+    """Fit a start further between the elevations that its photos show.
+
+    Elevations that are thought of but not there draw images to them: of 3000 cars .845 to .915 came out within 30
+    degrees between -10 and 45 degrees, and .91 to .92 after this, as between the true 0 and 32.
+    """
+    lowest, highest, shares = shown_elevations(fit)
+    narrow = replace(fit.orbit, grid=replace(view_grid(lowest, highest, grid), widest=fit.orbit.grid.widest))
+    templates = [Template.of(template.state_dict()) for template in fit.templates]
+    settled = refit(replace(problem, orbit=narrow), templates, problem.config.settle, problem.config.hot, on_round)
+    ends = [round(math.degrees(end), 1) for end in (lowest, highest)]
+    return replace(settled, findings={**fit.findings, "elevations": ends, "shares_of_elevations": shares})
+
+
+def shown_elevations(fit: Fit) -> tuple[float, float, list[float]]:
+    """Lowest and highest elevation (radians), and the share of the images at each of the grid: those round the
+    commonest one that at least `COMMON` times as many images show, with half a step at both ends."""
+    grid = fit.orbit.grid
+    share = fit.q.mean(0).unflatten(0, (grid.azimuths, grid.elevations)).sum(0)
+    rare = (share < COMMON * share.max()).tolist()
+    top = int(share.argmax())
+    low = max((number + 1 for number in range(top) if rare[number]), default=0)
+    high = min((number - 1 for number in range(top, len(rare)) if rare[number]), default=len(rare) - 1)
+    step = (grid.highest - grid.lowest) / (grid.elevations - 1)
+    rounded = [round(value, 3) for value in share.tolist()]
+    return grid.lowest + (low - 0.5) * step, grid.lowest + (high + 0.5) * step, rounded
+
+
 def grow(problem: Problem, fit: Fit, config: GrowConfig, seed: int, on_round: OnRound | None = None) -> Fit:
     """Several shapes that share one frame: the one found, and slightly changed copies of it that grow apart."""
-    rng = torch.Generator().manual_seed(seed)
-    first = Template.of(fit.templates[0].state_dict())
-    templates = [first, *(first.changed(rng) for _ in range(config.shapes - 1))]
     if config.shapes == 1:
         return fit
-    grown = refit(replace(problem, orbit=fit.orbit), templates, config.rounds, config.bends, on_round)
-    findings = {"shapes": config.shapes, "shares": [round(share, 3) for share in grown.shares.mean(0).tolist()]}
+    rng = torch.Generator().manual_seed(seed)
+    problem = replace(problem, orbit=fit.orbit, config=replace(problem.config, bends=config.bends))
+    rounds, tries = config.rounds, []
+    for done in range(config.tries):
+        first = Template.of(fit.templates[0].state_dict())
+        templates = [first, *(first.changed(rng) for _ in range(config.shapes - 1))]
+        tries.append(refit(problem, templates, rounds, config.hot, _after(done * rounds, config.tries, on_round)))
+    grown = tries[best(tries)]
+    energies = [round(one.energy, 4) for one in tries]
+    shares = [round(share, 3) for share in grown.shares.mean(0).tolist()]
+    findings = {"shapes": config.shapes, "shares_of_shapes": shares, "energies_of_growing": energies}
     return replace(grown, findings={**fit.findings, **findings})
 
 
+def _after(before: int, times: int, on_round: OnRound | None) -> OnRound | None:
+    """Rounds of one of several `times`, after others."""
+    if on_round is None:
+        return None
+    report = on_round
+    return lambda done, rounds, energy: report(before + done, times * rounds, energy)
+
+
 def finish(problem: Problem, fit: Fit, grid: GridConfig) -> Fit:
-    """The last posteriors, over finer views; the commonest shape comes first."""
+    """The last posteriors, over finer views, by the nearest neighbours alone; the commonest shape comes first."""
+    config = problem.config
     order = fit.shares.mean(0).argsort(descending=True).tolist()
-    fine = replace(problem, orbit=fit.orbit.finer(grid.finer))
-    last = expect(fine, [fit.templates[number] for number in order], problem.config.cold, steps=grid.last_steps)
+    near = problem.neighbors.nearest(config.last_neighbors)
+    fine = replace(problem, orbit=fit.orbit.finer(grid.finer), neighbors=near)
+    templates = [fit.templates[number] for number in order]
+    last = expect(fine, templates, config.cold, strength=config.last_strength, steps=grid.last_steps)
     return replace(last, findings=fit.findings)
 
 

@@ -31,6 +31,10 @@ class Neighbors:
         """Shares that sum to 1 for each image."""
         return (self.similarity / SOFTNESS).softmax(1)
 
+    def nearest(self, count: int) -> "Neighbors":
+        """The first `count` of each image."""
+        return Neighbors(*(part[:, :count] for part in (self.index, self.mirrored, self.similarity)))
+
 
 def default_count(images: int) -> int:
     """How many neighbours: a fiftieth of the images, at least 10; near-duplicates alone must not fill the list."""

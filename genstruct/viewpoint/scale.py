@@ -19,6 +19,7 @@ from torch import Tensor
 from genstruct.viewpoint.config import InterventionConfig, PriorConfig
 from genstruct.viewpoint.crops import ObjectCrops
 from genstruct.viewpoint.em import Fit, Problem, expect, follow, refit
+from genstruct.viewpoint.fitting import first_shape
 from genstruct.viewpoint.hypotheses import ellipsoid, proxy_hypothesis
 from genstruct.viewpoint.interventions import intervene
 from genstruct.viewpoint.template import Template
@@ -72,7 +73,7 @@ def convex(problem: Problem, prior: PriorConfig, fit: Fit, crops: ObjectCrops, n
     """
     landed = land(crops, fit)
     if landed.claims >= FEWEST and landed.right_side < REVERSED:
-        template = Template(prior.half_axes, number)
+        template = first_shape(prior, number)
         follow(problem, template, fit.q[:, problem.orbit.grid.mirror], FOLLOWED)
         fit = refit(problem, (template,), problem.config.iterations // 2, problem.config.bends)
         landed = land(crops, fit)

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from genstruct.geometry.camera import Camera
@@ -68,10 +68,12 @@ class Template(nn.Module):
         sphere = self.sphere
         return Mesh(unit_length(self.base + offset)[None], sphere.faces, sphere.uv, sphere.uv_faces, texture)
 
-    def draw(self, grid: ViewGrid, distance: float, size: int = SIZE) -> Appearance:
-        """How it looks from the views `grid.half`, in boxes like those of crops."""
-        mesh = self.mesh()
-        camera = boxed_camera(mesh, grid.azimuth[grid.half], grid.elevation[grid.half], distance, size)
+    def draw(
+        self, grid: ViewGrid, distance: float, views: Int[Tensor, " drawn"] | None = None, size: int = SIZE
+    ) -> Appearance:
+        """How it looks from some views, by default those of `grid.half`, in boxes like those of crops."""
+        mesh, views = self.mesh(), grid.half if views is None else views
+        camera = boxed_camera(mesh, grid.azimuth[views], grid.elevation[views], distance, size)
         seen = render(mesh, camera, (size, size), samples=FINER, normals=False)
         return composed(seen.alpha, seen.color)
 

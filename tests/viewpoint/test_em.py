@@ -1,6 +1,7 @@
 """Views and shape are found together, and edges and nodes from them, on renderings whose views are known."""
 
 import json
+import math
 from dataclasses import replace
 
 import pytest
@@ -14,7 +15,18 @@ from genstruct.viewpoint.config import FitConfig, GridConfig, GrowConfig, PriorC
 from genstruct.viewpoint.descriptors import describe
 from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Images, Problem
-from genstruct.viewpoint.fitting import best, category, finish, grow, orbit, pack_fit, start, unpack_fit
+from genstruct.viewpoint.fitting import (
+    best,
+    category,
+    finish,
+    grow,
+    orbit,
+    pack_fit,
+    settle,
+    shown_elevations,
+    start,
+    unpack_fit,
+)
 from genstruct.viewpoint.neighbors import find_neighbors
 from genstruct.viewpoint.nodes import components, group, spanning_tree
 from genstruct.viewpoint.selection import confidence
@@ -33,7 +45,7 @@ def found(scene):
     images, masks, _ = scene
     plain, mirrored = describe(images, masks), describe(images.flip(-1), masks.flip(-1))
     near = find_neighbors(plain, plain, mirrored, 6, own=True)
-    place = orbit(PriorConfig(), GridConfig())
+    place = orbit(PriorConfig(lowest=0, highest=32), GridConfig())
     problem = Problem(Images(appearance(images, masks)), near, place, FitConfig(iterations=10))
     energies: list[float] = []
     fit = start(problem, PriorConfig(), 0, lambda done, rounds, energy: energies.append(energy))
@@ -47,7 +59,9 @@ def scores(fit, scene):
 
 def test_views_of_an_unknown_shape_are_recovered_within_degrees(scene, found):
     problem, fit, energies = found
-    weaker = replace(problem, config=replace(problem.config, neighbors=1.0))  # of 240, 6 are not all of the same view
+    weaker = replace(
+        problem, config=replace(problem.config, last_strength=1.0)
+    )  # of 240, 6 are not all of the same view
     views = scores(finish(weaker, fit, GridConfig()), scene)
     assert views.median < 3 and views.within(15) > 0.98 and not views.mirrored
     assert len(energies) == 10 and energies[-1] < energies[FitConfig().fade_in]
@@ -55,11 +69,29 @@ def test_views_of_an_unknown_shape_are_recovered_within_degrees(scene, found):
 
 def test_several_shapes_share_the_frame_of_the_first(scene, found):
     problem, fit, _ = found
-    grown = grow(problem, fit, GrowConfig(shapes=2, rounds=2, bends=4), seed=0)
+    grown = grow(problem, fit, GrowConfig(shapes=2, rounds=2, bends=4, tries=1), seed=0)
     last = finish(problem, grown, GridConfig(finer=1))
     assert scores(last, scene).median < 4
     assert last.shares.shape == (COUNT, 2) and last.shares[:, 0].mean() >= last.shares[:, 1].mean()
     assert category(last).findings["shapes"] == 2 == len(category(last).templates)
+
+
+def test_elevations_that_few_images_show_are_left_out(found):
+    _, fit, _ = found
+    q = torch.zeros(COUNT, fit.orbit.grid.azimuths, 5)
+    for number, share in enumerate((0.1, 0.3, 0.4, 0.19, 0.01)):
+        q[:, 3, number] = share
+    lowest, highest, shares = shown_elevations(replace(fit, q=q.flatten(1)))
+    assert [round(math.degrees(end)) for end in (lowest, highest)] == [4, 28]
+    assert shares == pytest.approx([0.1, 0.3, 0.4, 0.19, 0.01])
+
+
+def test_a_start_settles_between_the_elevations_that_are_shown(scene, found):
+    problem, fit, _ = found
+    weaker = replace(problem, config=replace(problem.config, settle=2, bends=2))
+    settled = settle(weaker, fit, GridConfig())
+    assert settled.orbit.grid.lowest < math.radians(6) and settled.orbit.grid.highest > math.radians(26)
+    assert scores(settled, scene).median < 5 and len(settled.findings["elevations"]) == 2
 
 
 def test_a_fit_comes_back_from_its_parts(found):

@@ -9,11 +9,11 @@ import torch
 from benchmarks.viewpoints import Figures, Subject, believed, edge_figures, view_figures
 from genstruct.geometry.camera import Camera
 from genstruct.metrics.viewpoint import score_views
-from genstruct.viewpoint.config import FitConfig, GridConfig, PaperConfig, PriorConfig
+from genstruct.viewpoint.config import FitConfig, GridConfig, PaperConfig
 from genstruct.viewpoint.descriptors import describe_both
 from genstruct.viewpoint.edges import find_edges
 from genstruct.viewpoint.em import Problem
-from genstruct.viewpoint.fitting import finish, start
+from genstruct.viewpoint.fitting import finish
 from genstruct.viewpoint.hypotheses import PROXIES, ChosenHypothesis, planes, proxy_hypothesis
 from genstruct.viewpoint.interventions import Fields, Hypothesis, intervene
 from genstruct.viewpoint.neighbors import default_count, find_neighbors
@@ -88,7 +88,7 @@ def one_shape(subject: Subject) -> Figures:
 
 def without_graph(subject: Subject) -> Figures:
     """Each image judges its view for itself."""
-    return _one_shape(subject, replace(subject.problem(), config=FitConfig(neighbors=0.0)))
+    return _one_shape(subject, replace(subject.problem(), config=FitConfig(neighbors=0.0, last_strength=0.0)))
 
 
 def without_mirrors(subject: Subject) -> Figures:
@@ -150,7 +150,7 @@ ROWS: dict[str, Row] = {
 
 
 def _one_shape(subject: Subject, problem: Problem) -> Figures:
-    fit = finish(problem, start(problem, PriorConfig(), subject.seed), GridConfig())
+    fit = finish(problem, subject.one(problem), GridConfig())
     return view_figures(subject, *fit.orbit.grid.mean_view(fit.q))
 
 

@@ -19,7 +19,7 @@ from genstruct.viewpoint.critic import Critic, train_critic
 from genstruct.viewpoint.crops import ObjectCrops
 from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Fit, Problem
-from genstruct.viewpoint.fitting import category, finish, grow, prepare, start
+from genstruct.viewpoint.fitting import category, finish, grow, prepare, settle, start
 from genstruct.viewpoint.hypotheses import ShapeHypothesis, shape_hypothesis
 from genstruct.viewpoint.nodes import components
 from genstruct.viewpoint.photos import cut_photos, photos_key
@@ -62,10 +62,15 @@ class Subject:
         """What fits are made from."""
         return prepare(crops or self.crops, PriorConfig(), GridConfig(), FitConfig())
 
+    def one(self, problem: Problem) -> Fit:
+        """From one start with the first of the boxes, settled: one shape."""
+        prior = PriorConfig()
+        return settle(problem, start(problem, prior, self.seed * len(prior.half_axes)), GridConfig())
+
     def fitted(self, problem: Problem) -> Fit:
         """From one start to the last posteriors."""
-        fit = grow(problem, start(problem, PriorConfig(), self.seed), GrowConfig(), self.seed)
-        return finish(problem, fit, GridConfig())
+        fit = self.one(problem)
+        return finish(problem, grow(problem, fit, GrowConfig(), self.seed), GridConfig())
 
     @cached_property
     def fit(self) -> Fit:
