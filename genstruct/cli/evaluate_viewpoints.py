@@ -17,6 +17,8 @@ LABELS = {
     "within_15": "within 15 degrees",
     "within_30": "within 30 degrees",
     "flips": "flips (above 120 degrees)",
+    "median_of_all": "error, median, with the likeliest candidates of undetermined photos",
+    "within_30_of_all": "within 30 degrees, with the likeliest candidates of undetermined photos",
     "coverage": "coverage: share that has a view",
     "azimuth_order": "order of azimuths (circular rank correlation)",
     "surest_flips": "flips among the surest 75 %",
@@ -68,7 +70,7 @@ def score_table(report: "ViewReport") -> "Table":
     for name, label in LABELS.items():
         score = report.scores.get(name)
         if score is not None:
-            digits = 2 if name in ("median", "mean") else 3
+            digits = 2 if name.startswith(("median", "mean")) else 3
             bounds = "" if score.low is None else f"{score.low:.{digits}f} - {score.high:.{digits}f}"
             table.add_row(label, f"{score.value:.{digits}f}", bounds)
     return table

@@ -2,7 +2,7 @@
 
 The frame is fitted on one half of the photos and judged on the other, and the other way round, so that each photo has
 an error by a frame that it has no part in. Photos whose view is undetermined count as not covered; how far their
-likeliest candidate would have been off is told apart, and in the table of confidences.
+likeliest candidate would have been off is told apart, in the scores "of all" and in the table of confidences.
 """
 
 import itertools
@@ -212,6 +212,8 @@ def _scores(
         drawn = sure[rng.integers(0, len(sure), (protocol.bootstrap, len(sure)))]
         for name, measure in measures.items():
             scores[name] = Score(scores[name].value, *interval(np.asarray(measure(drawn, axis=1))))
+    scores["median_of_all"] = Score(float(np.median(errors)))
+    scores["within_30_of_all"] = Score(float((errors <= RIGHT).mean()))
     scores["coverage"] = Score(len(sure) / photos)
     scores["azimuth_order"] = Score(_azimuth_order(known, mirrored))
     if not np.isnan(known.confidence).any():

@@ -17,6 +17,8 @@ SCORES = {
     "within_15": "within 15 degrees",
     "within_30": "within 30 degrees",
     "flips": "flips (above 120 degrees)",
+    "median_of_all": "error, median, undetermined by their likeliest candidate",
+    "within_30_of_all": "within 30 degrees, undetermined by their likeliest candidate",
     "coverage": "coverage: share that has a view",
     "azimuth_order": "order of azimuths",
 }

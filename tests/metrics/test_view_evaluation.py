@@ -68,6 +68,7 @@ def test_undetermined_photos_are_not_covered_and_told_apart(truth, tmp_path):
     report = score_view_file(write(tmp_path / "p.jsonl", lines), truth, PLAIN)
     assert (report.scored, report.undetermined, report.photos) == (35, 4, 40)
     assert report.scores["coverage"].value == 35 / 40 and report.guesses == 0.75
+    assert report.scores["within_30"].value == 1 and report.scores["within_30_of_all"].value == pytest.approx(38 / 39)
     assert [(share.photos, share.right) for share in report.sure] == [(4, 0.75), (35, 1.0)]
     assert [(failure.name, failure.why) for failure in report.failures] == [("images/05.jpg", "no mask")]
 
