@@ -228,11 +228,12 @@ class ViewGraph:
         """With the shapes and the known photos; `first` is the number of the first crop where they are known ones."""
         crops, grid, temperature = crops.to(self.device), self.category.grid, self.fit.cold
         near = self.parts.bank.neighbors(*describe_both(crops.images, crops.masks), first)
+        near = near.nearest(self.fit.last_neighbors)  # as the last posteriors of the graph
         images = Images(maps(crops), self.parts.area)
         weights = images.maps.new_tensor([self.fit.lightness, self.fit.distinction, self.fit.contrast])
         energy = torch.stack([grid.limited(images.energy(look, weights)) for look in self._looks], -1)
         alone = (-energy / temperature).logsumexp(-1).log_softmax(1)
-        q = (alone + self.fit.neighbors * self.parts.bank.said(near, grid)).softmax(1)
+        q = (alone + self.fit.last_strength * self.parts.bank.said(near, grid)).softmax(1)
         return Comparison(q, (q[..., None] * energy).sum(1), near)
 
     def _answer(self, compared: "Comparison") -> Answer:
