@@ -23,7 +23,7 @@ def assemble(photos: Photos, fit: Fit, claims: Edges, evidence: Evidence, kept: 
         evidence: What the starts say of each other.
         kept: Verified edges for each image, on average, that are the graph's.
     """
-    sure = confidence(claims, len(photos)) * evidence.repeated
+    sure = confidence(claims, len(photos))
     edges = claims[strongest(claims, len(photos), kept)]
     views = viewpoints(fit.q, fit.orbit.grid, fit.shares, sure)
     nodes = group(edges, views.azimuth, views.elevation, sure, SURE)

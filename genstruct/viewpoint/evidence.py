@@ -10,8 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 from torch import Tensor
 
 from genstruct.geometry.camera import Camera
@@ -49,8 +48,8 @@ class Evidence:
         mirrored: Share of mirror images among the neighbours of photos.
         support: Of the typical mask: how far it follows its photo, see `outline_support`.
         division: The best cut of the neighbour graph in two.
-        repeated: Of each photo, whether the start that agrees most with the chosen one says the same; one wrong start
-            among several speaks against nothing.
+        confirmed: `agreement` of the other start that agrees most: one wrong start among several speaks against
+            nothing.
     """
 
     energy: tuple[float, ...]
@@ -58,12 +57,7 @@ class Evidence:
     mirrored: float
     support: float
     division: Division
-    repeated: Bool[Tensor, " photos"]
-
-    @property
-    def confirmed(self) -> float:
-        """Share of the photos that another start confirms."""
-        return self.repeated.float().mean().item()
+    confirmed: float
 
     def told(self) -> dict[str, Any]:
         """For files: plain values."""
@@ -80,18 +74,15 @@ class Evidence:
 def look(fits: Sequence[Fit], chosen: int, neighbors: Neighbors, crops: ObjectCrops) -> Evidence:
     """The chosen fit against the others, each in its best common frame; neighbours and masks by themselves."""
     rotations = [_rotations(fit) for fit in fits]
-    own = rotations[chosen]
-    same = torch.stack([_same(own, other) for other in rotations])
-    agreement = same.float().mean(1).tolist()
-    others = [number for number in range(len(fits)) if number != chosen]
-    nearest = max(others, key=lambda number: agreement[number], default=chosen)
+    agreement = [_same(rotations[chosen], other) for other in rotations]
+    others = [share for number, share in enumerate(agreement) if number != chosen]
     return Evidence(
         tuple(fit.energy for fit in fits),
         tuple(agreement),
         neighbors.mirrored.float().mean().item(),
         outline_support(crops).median().item(),
         divide(neighbors),
-        same[nearest],
+        max(others, default=1.0),
     )
 
 
@@ -150,8 +141,8 @@ def of_edges(graph: Graph) -> str:
     return f"interventions confirm the views of {sure:.0%} of the photos only, not of {DETERMINED:.0%}"
 
 
-def _same(own: Tensor, other: Tensor) -> Tensor:
-    return geodesic_distance(own, other @ common_frame(own, other)) <= SAME
+def _same(own: Tensor, other: Tensor) -> float:
+    return (geodesic_distance(own, other @ common_frame(own, other)) <= SAME).float().mean().item()
 
 
 def _rotations(fit: Fit) -> Float[Tensor, "photos 3 3"]:
