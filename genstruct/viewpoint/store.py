@@ -69,14 +69,18 @@ class Kept(Generic[T]):
             return None
 
     def keep(self, result: T) -> T:
-        """Write it, and sweep what other photos or settings have left under this name."""
+        """Write it, and sweep what other photos or settings have left under this name.
+
+        Returns:
+            The result as a later session will find it, rounded as the file is.
+        """
         tensors, about = self.codec.pack(result)
         parts = {name: tensor.contiguous() for name, tensor in tensors.items()}
         write_bytes(self.path, save(parts, {"about": json.dumps(about)}))
         for old in self.folder.glob(f"{self.name}-*.safetensors"):
             if old != self.path:
                 old.unlink(missing_ok=True)
-        return result
+        return self.codec.unpack(parts, json.loads(json.dumps(about)))
 
     def made(self, make: Callable[..., T]) -> Callable[..., T]:
         """`make`, whose result is kept."""

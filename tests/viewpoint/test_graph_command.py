@@ -66,6 +66,14 @@ def test_a_changed_setting_makes_anew_what_depends_on_it(made, folders):
     assert changed == {"edges"} and len(after) == len(before)
 
 
+def test_what_a_second_session_makes_of_kept_stages_is_what_the_first_made(made, folders):
+    before = {name: (made / name).read_bytes() for name in ("viewpoints.jsonl", "graph.json", "viewgraph.safetensors")}
+    for name in before:
+        (made / name).unlink()
+    assert graph(folders, made, "--turns.claims=3") == 0
+    assert {name: (made / name).read_bytes() for name in before} == before
+
+
 def test_a_damaged_stage_is_made_again(made, folders):
     edges = next((made / "stages").glob("edges-*"))
     contents = edges.read_bytes()
