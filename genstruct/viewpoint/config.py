@@ -21,7 +21,7 @@ class PriorConfig:
     highest: Degrees = 45.0
     """Highest elevation of the cameras that is thought of, degrees."""
     narrow: bool = True
-    """Once a start was chosen, elevations that its photos hardly show are left out, and it is fitted further."""
+    """A first start finds out which of these elevations photos show; the others are left out."""
     whole_circle: bool = True
     """Photos show the object from all around, about equally often: azimuths are balanced."""
     widest: Annotated[float, Field(gt=0, le=180)] = 180.0
@@ -66,8 +66,6 @@ class FitConfig:
     """The nearest, who alone speak for the last posteriors: many are needed to find the shape, few know a view best."""
     last_strength: NonNegativeFloat = 1.5
     """Strength of their word."""
-    settle: PositiveInt = 8
-    """Rounds in which the chosen start is fitted further between narrower elevations."""
     bends: PositiveInt = 8
     """Steps of Adam in each round."""
     shape_lr: PositiveFloat = 4e-3

@@ -98,12 +98,14 @@ class Problem:
         neighbors: Of each image among all, mirror images included.
         orbit: Where the cameras stand.
         config: How to fit.
+        findings: What was found before, and the figures that decided; plain values.
     """
 
     images: Images
     neighbors: Neighbors
     orbit: Orbit
     config: FitConfig
+    findings: Mapping[str, Any] = field(default_factory=dict)
 
     def weights(self, faded: float = 1.0) -> Tensor:
         """Of the maps, `faded` in."""

@@ -1,10 +1,10 @@
 """From photos and masks to a view graph, in stages whose results are found again.
 
 ```text
-[masks] ─► crops ─► neighbors ─► start 1..n ─► chosen ─► shapes ─► views ─► edges ─► graph ─► files, page, model
+[masks] ─► crops ─► neighbors ─► scout ─► start 1..n ─► shapes ─► views ─► edges ─► graph ─► files, page, model
 ```
 
-`OUT/stages` holds a file for each of crops, starts, the chosen one, shapes, views and edges, called by the digest of
+`OUT/stages` holds a file for each of crops, scout, starts, shapes, views and edges, called by the digest of
 all that it was made from; neighbours and the graph itself are made anew in seconds.
 """
 
@@ -26,7 +26,7 @@ from genstruct.viewpoint.assemble import assemble
 from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Fit, OnRound, Problem
 from genstruct.viewpoint.evidence import look
-from genstruct.viewpoint.fitting import best, category, finish, grow, prepare, settle, start
+from genstruct.viewpoint.fitting import best, category, finish, grow, narrowed, prepare, start
 from genstruct.viewpoint.graph import Graph, Photos
 from genstruct.viewpoint.hypotheses import shape_hypothesis
 from genstruct.viewpoint.interventions import intervene
@@ -101,14 +101,36 @@ class Stages:
         return kept_stage("crops", cut, (), kept)
 
     @cached_property
-    def problem(self) -> Stage[Problem]:
-        """Maps and neighbours of the crops, in memory."""
+    def described(self) -> Stage[Problem]:
+        """Maps and neighbours of the crops, in memory, with all views that are thought of."""
         settings = self.settings
 
         def describe(progress: OnProgress, photos: Photos) -> Problem:
             return prepare(photos.crops, settings.prior, settings.grid, settings.fit)
 
         return Stage("neighbors", describe, (self.photos,))
+
+    @cached_property
+    def scout(self) -> KeptStage[Fit]:
+        """A first start, which sees what elevations there are."""
+        settings = self.settings
+
+        def fit(progress: OnProgress, problem: Problem) -> Fit:
+            return start(problem, settings.prior, settings.train.seed, _rounds(progress, len(problem.images)))
+
+        made_from = [self.photos.key, *map(plain, (settings.prior, settings.grid, settings.fit)), settings.train.seed]
+        return kept_stage("scout", fit, (self.described,), Kept(self.folder, "scout", made_from, FitCodec()))
+
+    @cached_property
+    def problem(self) -> Stage[Problem]:
+        """What fits are made from, in memory."""
+        if not self.settings.prior.narrow:
+            return self.described
+
+        def narrow(progress: OnProgress, problem: Problem, scout: Fit) -> Problem:
+            return narrowed(problem, scout, self.settings.grid)
+
+        return Stage("elevations", narrow, (self.described, self.scout))
 
     @cached_property
     def starts(self) -> tuple[KeptStage[Fit], ...]:
@@ -129,30 +151,19 @@ class Stages:
         return tuple(stage(settings.train.seed + number) for number in range(settings.starts))
 
     @cached_property
-    def chosen(self) -> KeptStage[Fit]:
-        """The best start, settled between the elevations that its photos show."""
-        settings = self.settings
-
-        def settled(progress: OnProgress, problem: Problem, *starts: Fit) -> Fit:
-            number = self._chosen(starts)
-            progress(Progress(0, 1, event=f"start {number + 1} of {len(starts)} goes on: {_energies(starts)}"))
-            if not settings.prior.narrow:
-                return starts[number]
-            return settle(problem, starts[number], settings.grid, _rounds(progress, len(problem.images)))
-
-        kept = Kept(self.folder, "chosen", [stage.key for stage in self.starts], FitCodec())
-        return kept_stage("chosen", settled, (self.problem, *self.starts), kept)
-
-    @cached_property
     def shapes(self) -> KeptStage[Fit]:
-        """The chosen start, grown to several shapes."""
+        """The best start, grown to several shapes."""
         settings = self.settings
 
-        def more(progress: OnProgress, problem: Problem, fit: Fit) -> Fit:
-            return grow(problem, fit, settings.grow, settings.train.seed, _rounds(progress, len(problem.images)))
+        def more(progress: OnProgress, problem: Problem, *starts: Fit) -> Fit:
+            chosen = self._chosen(starts)
+            progress(Progress(0, 1, event=f"start {chosen + 1} of {len(starts)} goes on: {_energies(starts)}"))
+            rounds = _rounds(progress, len(problem.images))
+            return grow(problem, starts[chosen], settings.grow, settings.train.seed, rounds)
 
-        kept = Kept(self.folder, "shapes", [self.chosen.key, plain(settings.grow)], FitCodec())
-        return kept_stage("shapes", more, (self.problem, self.chosen), kept)
+        made_from = [*(stage.key for stage in self.starts), plain(settings.grow)]
+        kept = Kept(self.folder, "shapes", made_from, FitCodec())
+        return kept_stage("shapes", more, (self.problem, *self.starts), kept)
 
     @cached_property
     def views(self) -> KeptStage[Fit]:

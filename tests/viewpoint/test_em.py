@@ -20,9 +20,9 @@ from genstruct.viewpoint.fitting import (
     category,
     finish,
     grow,
+    narrowed,
     orbit,
     pack_fit,
-    settle,
     shown_elevations,
     start,
     unpack_fit,
@@ -82,16 +82,17 @@ def test_elevations_that_few_images_show_are_left_out(found):
     for number, share in enumerate((0.1, 0.3, 0.4, 0.19, 0.01)):
         q[:, 3, number] = share
     lowest, highest, shares = shown_elevations(replace(fit, q=q.flatten(1)))
-    assert [round(math.degrees(end)) for end in (lowest, highest)] == [4, 28]
+    assert [round(math.degrees(end)) for end in (lowest, highest)] == [4, 20]
     assert shares == pytest.approx([0.1, 0.3, 0.4, 0.19, 0.01])
 
 
-def test_a_start_settles_between_the_elevations_that_are_shown(scene, found):
+def test_a_problem_is_narrowed_to_the_elevations_that_are_shown(found):
     problem, fit, _ = found
-    weaker = replace(problem, config=replace(problem.config, settle=2, bends=2))
-    settled = settle(weaker, fit, GridConfig())
-    assert settled.orbit.grid.lowest < math.radians(6) and settled.orbit.grid.highest > math.radians(26)
-    assert scores(settled, scene).median < 5 and len(settled.findings["elevations"]) == 2
+    narrow = narrowed(problem, fit, GridConfig(step=5))
+    grid = narrow.orbit.grid
+    assert grid.lowest < math.radians(6) and grid.highest > math.radians(26)
+    assert math.degrees(grid.highest - grid.lowest) / (grid.elevations - 1) == pytest.approx(5, abs=0.6)
+    assert narrow.findings["elevations"] == [round(math.degrees(end), 1) for end in (grid.lowest, grid.highest)]
 
 
 def test_a_fit_comes_back_from_its_parts(found):

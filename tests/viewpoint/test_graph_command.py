@@ -44,7 +44,7 @@ def stages(out):
 
 def test_the_folder_holds_every_stage_and_a_line_for_each_photo(made):
     kinds = {name.rpartition("-")[0] for name in stages(made)}
-    assert kinds == {"crops", "start-0", "start-1", "chosen", "shapes", "views", "edges"}
+    assert kinds == {"crops", "start-0", "start-1", "scout", "shapes", "views", "edges"}
     assert {"index.html", "graph.json", "graph.graphml", "template.glb"} <= {path.name for path in made.iterdir()}
     lines = [json.loads(line) for line in (made / "viewpoints.jsonl").read_text().splitlines()]
     assert [line["file_name"] for line in lines] == [f"{number:03}.png" for number in range(COUNT)]

@@ -19,7 +19,7 @@ from genstruct.viewpoint.critic import Critic, train_critic
 from genstruct.viewpoint.crops import ObjectCrops
 from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Fit, Problem
-from genstruct.viewpoint.fitting import category, finish, grow, prepare, settle, start
+from genstruct.viewpoint.fitting import category, finish, grow, narrowed, prepare, start
 from genstruct.viewpoint.hypotheses import ShapeHypothesis, shape_hypothesis
 from genstruct.viewpoint.nodes import components
 from genstruct.viewpoint.photos import cut_photos, photos_key
@@ -60,12 +60,13 @@ class Subject:
 
     def problem(self, crops: ObjectCrops | None = None) -> Problem:
         """What fits are made from."""
-        return prepare(crops or self.crops, PriorConfig(), GridConfig(), FitConfig())
+        problem = prepare(crops or self.crops, PriorConfig(), GridConfig(), FitConfig())
+        return narrowed(problem, self.one(problem), GridConfig())
 
     def one(self, problem: Problem) -> Fit:
-        """From one start with the first of the boxes, settled: one shape."""
+        """From one start with the first of the boxes: one shape."""
         prior = PriorConfig()
-        return settle(problem, start(problem, prior, self.seed * len(prior.half_axes)), GridConfig())
+        return start(problem, prior, self.seed * len(prior.half_axes))
 
     def fitted(self, problem: Problem) -> Fit:
         """From one start to the last posteriors."""
