@@ -63,7 +63,7 @@ def test_a_resolved_experiment_can_be_read_back(config):
     ("text", "message"),
     [
         ("experiment: tyo\n", "unknown experiment 'tyo'; did you mean 'toy'?"),
-        ("seed: 3\n", "needs a line 'experiment: KIND'; kinds are segmentation, toy"),
+        ("seed: 3\n", "needs a line 'experiment: KIND'; kinds are segmentation, viewpoint, toy"),
         ("experiment: toy\ndata: {siez: 3}\n", "data: unknown key 'siez'; did you mean 'size'?"),
     ],
 )
