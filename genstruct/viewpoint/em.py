@@ -10,7 +10,7 @@ round in whole regions of views: of three starts none, one and one came out righ
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -176,11 +176,18 @@ def bend(
 
 
 def refit(
-    problem: Problem, templates: Sequence[Template], rounds: int, hot: float, on_round: OnRound | None = None
+    problem: Problem,
+    templates: Sequence[Template],
+    rounds: int,
+    bends: int,
+    hot: float | None = None,
+    on_round: OnRound | None = None,
 ) -> Fit:
-    """Rounds from temperature `hot` down to the last one, in which each shape is bent to the images that it fits best;
-    bent in place."""
+    """Rounds in which each shape is bent, in place, by `bends` steps to the images that it fits best; from temperature
+    `hot` down to the last one, or at that alone."""
+    problem = replace(problem, config=replace(problem.config, bends=bends))
     cold = problem.config.cold
+    hot = cold if hot is None else hot
     adams = [_adam(template, problem.config) for template in templates]
     for number in range(rounds):
         temperature = hot + (cold - hot) * number / max(rounds - 1, 1)

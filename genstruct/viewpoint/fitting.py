@@ -107,12 +107,12 @@ def grow(problem: Problem, fit: Fit, config: GrowConfig, seed: int, on_round: On
     if config.shapes == 1:
         return fit
     rng = torch.Generator().manual_seed(seed)
-    problem = replace(problem, orbit=fit.orbit, config=replace(problem.config, bends=config.bends))
-    rounds, tries = config.rounds, []
+    problem, rounds, tries = replace(problem, orbit=fit.orbit), config.rounds, []
     for done in range(config.tries):
         first = Template.of(fit.templates[0].state_dict())
         templates = [first, *(first.changed(rng) for _ in range(config.shapes - 1))]
-        tries.append(refit(problem, templates, rounds, config.hot, _after(done * rounds, config.tries, on_round)))
+        report = _after(done * rounds, config.tries, on_round)
+        tries.append(refit(problem, templates, rounds, config.bends, config.hot, report))
     grown = tries[best(tries)]
     energies = [round(one.energy, 4) for one in tries]
     shares = [round(share, 3) for share in grown.shares.mean(0).tolist()]
