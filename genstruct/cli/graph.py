@@ -37,7 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--config", type=place, metavar="FILE", help="settings (configs/viewpoint); --key.sub=value wins"
     )
-    parser.add_argument("--device", choices=("auto", "cpu", "cuda"), default="auto", help="where to run (auto)")
+    parser.add_argument(
+        "--device",
+        choices=("auto", "cpu", "cuda"),
+        default="auto",
+        help="of masks and networks; fits are on the CPU (auto)",
+    )
     parser.set_defaults(overrides=[])
 
 

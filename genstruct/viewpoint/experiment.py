@@ -39,10 +39,11 @@ class ViewpointExperiment(ViewpointSettings):
             Whether everything is done; False after SIGINT or SIGTERM in any stage, with all work saved.
 
         Raises:
-            ConfigError: No masks are named.
+            ConfigError: No masks are named, or there are several processes.
             DataError: Photos or masks cannot be read, or too few photos can be used.
         """
         from genstruct.run.experiment import run_experiment
+        from genstruct.train import distributed
         from genstruct.viewpoint.stages import run_stages
 
         if not self.objects.masks:
@@ -50,4 +51,6 @@ class ViewpointExperiment(ViewpointSettings):
                 "objects.masks is not set: give masks named like the photos (genstruct masks writes them), for example "
                 f"objects.masks=masks; {WITHOUT} does without, which costs a graph nearly all of its worth"
             )
+        if (world := distributed.current().world) > 1:
+            raise ConfigError(f"a view graph is made by one process, got {world}; start it without torchrun")
         return run_experiment("viewpoint", self, out, reporter, partial(run_stages, self, make_masks), ANY)

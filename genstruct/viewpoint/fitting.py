@@ -34,10 +34,11 @@ CHUNK = 500
 """Crops that are looked at together."""
 
 
-def prepare(crops: ObjectCrops, prior: PriorConfig, grid: GridConfig, fit: FitConfig) -> Problem:
-    """What all fits of these crops have in common: their maps, their neighbours, and the cameras' orbit."""
+def prepare(crops: ObjectCrops, prior: PriorConfig, grid: GridConfig, fit: FitConfig, neighbors: int = 0) -> Problem:
+    """What all fits of these crops have in common: their maps, their neighbours (0 = as many as the set asks for), and
+    the cameras' orbit."""
     plain, mirrored = describe_both(crops.images, crops.masks)
-    near = find_neighbors(plain, plain, mirrored, default_count(len(crops)), own=True)
+    near = find_neighbors(plain, plain, mirrored, min(neighbors or default_count(len(crops)), len(crops) - 1), own=True)
     return Problem(Images(maps(crops)), near, orbit(prior, grid), fit)
 
 

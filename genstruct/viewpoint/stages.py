@@ -19,9 +19,9 @@ from typing import Any, TypeVar
 from genstruct.configuration import plain
 from genstruct.data.source import Source
 from genstruct.data.sources import open_masks, open_source
-from genstruct.run.ranks import made_once
 from genstruct.run.stages import Stage, StageRunner, counted
 from genstruct.train.report import OnProgress, Progress
+from genstruct.train.threads import cpu_threads
 from genstruct.viewpoint.assemble import assemble
 from genstruct.viewpoint.edges import Edges
 from genstruct.viewpoint.em import Fit, OnRound, Problem
@@ -49,8 +49,9 @@ def run_stages(settings: ViewpointSettings, make_masks: MakeMasks | None, runner
     if make_masks is not None:
         runner.result(Stage("masks", lambda progress: make_masks(progress) or True))
     stages = Stages(settings, runner)
-    runner.result(stages.files)
-    runner.result(stages.model)
+    with cpu_threads(settings.train.threads):
+        runner.result(stages.files)
+        runner.result(stages.model)
 
 
 def shortfalls(out: Path) -> tuple[str, list[str]]:
@@ -106,7 +107,7 @@ class Stages:
         settings = self.settings
 
         def describe(progress: OnProgress, photos: Photos) -> Problem:
-            return prepare(photos.crops, settings.prior, settings.grid, settings.fit)
+            return prepare(photos.crops, settings.prior, settings.grid, settings.fit, settings.neighbors)
 
         return Stage("neighbors", describe, (self.photos,))
 
@@ -118,8 +119,8 @@ class Stages:
         def fit(progress: OnProgress, problem: Problem) -> Fit:
             return start(problem, settings.prior, settings.train.seed, _rounds(progress, len(problem.images)))
 
-        made_from = [self.photos.key, *map(plain, (settings.prior, settings.grid, settings.fit)), settings.train.seed]
-        return kept_stage("scout", fit, (self.described,), Kept(self.folder, "scout", made_from, FitCodec()))
+        kept = Kept(self.folder, "scout", self._start_key(settings.train.seed), FitCodec())
+        return kept_stage("scout", fit, (self.described,), kept)
 
     @cached_property
     def problem(self) -> Stage[Problem]:
@@ -144,8 +145,7 @@ class Stages:
             return convex(problem, settings.prior, found, photos.crops, number)
 
         def stage(number: int) -> KeptStage[Fit]:
-            made_from = [self.photos.key, *map(plain, (settings.prior, settings.grid, settings.fit)), number]
-            kept = Kept(self.folder, f"start-{number}", made_from, FitCodec())
+            kept = Kept(self.folder, f"start-{number}", self._start_key(number), FitCodec())
             return kept_stage(f"start {number + 1}", partial(fit, number), (self.problem, self.photos), kept)
 
         return tuple(stage(settings.train.seed + number) for number in range(settings.starts))
@@ -210,7 +210,7 @@ class Stages:
             with ExitStack() as opened:
                 photos, _ = self._sources(opened)
                 title = _title(self.settings.data.root)
-                return made_once(lambda: write_graph(graph, self.runner.out, photos, title, counted(progress)))
+                return write_graph(graph, self.runner.out, photos, title, counted(progress))
 
         return Stage("files", write, (self.graph,))
 
@@ -224,6 +224,12 @@ class Stages:
         """A digest of what decides the crops."""
         with ExitStack() as opened:
             return photos_key(*self._sources(opened), self.settings.objects.size)
+
+    def _start_key(self, number: int) -> list[Any]:
+        """All that decides a start."""
+        settings = self.settings
+        parts = map(plain, (settings.prior, settings.grid, settings.fit))
+        return [self.photos.key, *parts, *([settings.neighbors] if settings.neighbors else []), number]
 
     def _chosen(self, starts: Sequence[Fit]) -> int:
         return best(starts) if self.settings.prior.whole_circle else best_convex(starts)

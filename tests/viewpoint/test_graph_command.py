@@ -66,6 +66,15 @@ def test_a_changed_setting_makes_anew_what_depends_on_it(made, folders):
     assert changed == {"edges"} and len(after) == len(before)
 
 
+def test_the_number_of_neighbors_is_a_setting_of_the_fit(made, folders):
+    before = stages(made)
+    assert graph(folders, made, "--turns.claims=3", "--neighbors=5") in (0, 1)
+    changed = {name.rpartition("-")[0] for name in stages(made).keys() - before.keys()}
+    assert changed >= {"start-0", "start-1", "shapes", "views", "edges"} and "crops" not in changed
+    assert graph(folders, made, "--turns.claims=3") == 0
+    assert stages(made).keys() == before.keys()
+
+
 def test_what_a_second_session_makes_of_kept_stages_is_what_the_first_made(made, folders):
     before = {name: (made / name).read_bytes() for name in ("viewpoints.jsonl", "graph.json", "viewgraph.safetensors")}
     for name in before:
