@@ -34,6 +34,9 @@ SUPPORT = 0.65
 """Support of the typical mask's outline: true and learned masks .78 to .82, of other photos .55, ellipses .52."""
 APART = 0.005
 """Conductance below which photos are two sets: cars and heads together .002; cars .06, aircraft .06, heads .018."""
+FITS = -0.25
+"""Lowest energy of the starts above which no shape is that of the photos. Cars -.38, heads -.50; cars with heads -.24,
+masks of other photos -.21, aircraft by poor masks -.07, whose wrong views a second start confirms (.93)."""
 SAME = math.radians(30)
 """Views nearer than this are the same answer."""
 
@@ -88,7 +91,8 @@ def look(fits: Sequence[Fit], chosen: int, neighbors: Neighbors, crops: ObjectCr
 
 def reason_against(graph: Graph, evidence: Evidence) -> str:
     """Why the graph as a whole must not be relied on; empty where nothing speaks against it."""
-    reasons = (of_masks(evidence), of_groups(evidence), of_sides(graph, evidence), of_starts(evidence), of_edges(graph))
+    reasons = (of_masks(evidence), of_groups(evidence), of_sides(graph, evidence))
+    reasons += (of_shape(evidence), of_starts(evidence), of_edges(graph))
     return "; ".join(reason for reason in reasons if reason)
 
 
@@ -120,6 +124,17 @@ def of_sides(graph: Graph, evidence: Evidence) -> str:
     return (
         f"{evidence.mirrored:.0%} of the photos' neighbours are mirror images, of photos from all around about half: "
         "they show the object from few sides; say so by prior.whole_circle=false, or add photos"
+    )
+
+
+def of_shape(evidence: Evidence) -> str:
+    """Whether the photos look like the shape that was found."""
+    lowest = min(evidence.energy)
+    if lowest <= FITS:
+        return ""
+    return (
+        f"no shape fits the photos (energy {lowest:.2f}, of sound sets below {FITS}): are the masks good, and do "
+        "elevations and half axes of the prior suit the category?"
     )
 
 
